@@ -102,7 +102,7 @@ class AppDashboard:
         async def given(_: str) -> list[HistoryEvent]:
             return events
 
-        self.host._served.client.hub.get_history = given  # type: ignore[method-assign]
+        self.host._running.app.client.hub.get_history = given  # type: ignore[method-assign]
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode()
@@ -131,7 +131,7 @@ def write_app(folder: Path, code: str = APP) -> Path:
 def app_dashboard(folder: Path, python: Path | None = None) -> Iterator[AppDashboard]:
     """Run the app in `folder`, and serve its dashboard from the same event loop."""
     with VirtualHost(folder, python=python) as host:
-        app = host._served
+        app = host._running.app
         durable = app._durable
         assert durable is not None
         log = InstanceLog(time.time() - 3600 * 24 * 365 * 10)
@@ -171,12 +171,12 @@ def app_dashboard(folder: Path, python: Path | None = None) -> Iterator[AppDashb
         with socket.create_server(("127.0.0.1", 0)) as free:
             number = free.getsockname()[1]
         port = HttpPort(dashboard.handle, body_limit=200_000, close_within=0.5)
-        host._run(port.start_listening("127.0.0.1", number))
+        host._running.run(port.start_listening("127.0.0.1", number))
         try:
             yield AppDashboard(host, folder, f"http://127.0.0.1:{number}", dashboard.context.token)
         finally:
-            host._run(port.close())
-            host._run(dashboard.close())
-            host._run(accounts.close())
+            host._running.run(port.close())
+            host._running.run(dashboard.close())
+            host._running.run(accounts.close())
             root.removeHandler(log)
             root.level = level
