@@ -85,8 +85,9 @@ def test_events_that_came_too_early_are_in_the_ledger(app: AppDashboard) -> None
 def test_an_event_after_the_end_is_dropped(app: AppDashboard) -> None:
     instance_id = app.host.start("order")
     app.host.terminate(instance_id)
-    hub = app.host._running.app.client.send_event
-    app.host._then_settle(hub(instance_id, "Approval", "1"))
+    running = app.host._running
+    running.run(running.app.client.send_event(instance_id, "Approval", "1"))
+    running.settle()
     late = app.get(of(instance_id, "ledger"))["events"][-1]
     assert (late["name"], late["fate"]) == ("Approval", "dropped")
     assert "Terminated" in late["note"]
