@@ -1,22 +1,31 @@
 """The storage accounts of triggers and bindings, by connection name."""
 
+from collections.abc import Callable
+
+from durable_host.config.connection import Connection
 from durable_host.config.connections import resolve
 from durable_host.config.settings import AppSettings
 from durable_host.storage.account import StorageAccount
 
 
 class Accounts:
-    """Opens each account once, even under several names, and closes all of them."""
+    """Opens each account once, even under several names, and closes all of them. `opens` opens one."""
 
-    def __init__(self, settings: AppSettings, *, max_connections: int = 16) -> None:
+    def __init__(
+        self,
+        settings: AppSettings,
+        *,
+        max_connections: int = 16,
+        opens: Callable[[Connection], StorageAccount] | None = None,
+    ) -> None:
         self._settings = settings
-        self._max_connections = max_connections
+        self._opens = opens or (lambda connection: StorageAccount(connection, max_connections=max_connections))
         self._by_name: dict[str, StorageAccount] = {}
         self._opened: list[StorageAccount] = []
 
     def renewed(self, settings: AppSettings) -> "Accounts":
         """The accounts for new settings. Accounts that are already open are shared, and closed with these."""
-        renewed = Accounts(settings, max_connections=self._max_connections)
+        renewed = Accounts(settings, opens=self._opens)
         renewed._opened = self._opened
         return renewed
 
@@ -27,7 +36,7 @@ class Accounts:
             connection = resolve(self._settings, name)
             known = next((one for one in self._opened if one.connection == connection), None)
             if known is None:
-                known = StorageAccount(connection, max_connections=self._max_connections)
+                known = self._opens(connection)
                 self._opened.append(known)
             self._by_name[key] = known
         return self._by_name[key]

@@ -93,6 +93,8 @@ def facts(summary: StartSummary, coloured: bool = False) -> str:
         entries.append(("MCP", summary.mcp_url))
     if summary.dashboard_url:
         entries.append(("Dashboard", summary.dashboard_url))
+    if summary.chaos:
+        entries.append(("Chaos", summary.chaos))
     return "".join(_fact(label, text, coloured) for label, text in entries) + address(summary, coloured)
 
 

@@ -19,7 +19,7 @@ from durable_host.config import log_levels
 from durable_host.config.hub_place import CHOICES
 from durable_host.config.overrides import Overrides
 from durable_host.config.start_options import AzuriteMode, StartOptions
-from durable_host.errors import EXIT_STOPPED
+from durable_host.errors import EXIT_STOPPED, ConfigurationError, UsageError
 
 USUAL_PORT: Final = 0
 _IGNORED_FLAGS: Final = {
@@ -113,6 +113,10 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 )
 @click.option("--enable-auth", "--enableauth", is_flag=True, help="Require keys, as Azure does.")
 @click.option("--env-file", metavar="PATH", help="Also read settings from this file; the environment takes precedence.")
+@click.option(
+    "--chaos", metavar="FAULTS", help="Inject faults, such as duplicate-events=0.1,delay=0..2s,kill-worker=0.01."
+)
+@click.option("--chaos-seed", metavar="N", type=int, help="Inject the same faults as a run with this seed.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only the app's logs, warnings and errors.")
 @click.option("--verbose", is_flag=True, help="Show what the host itself does.")
 @click.option("--debug-traceback", is_flag=True, help="Show tracebacks of errors (also: CLI_DEBUG=1).")
@@ -142,6 +146,8 @@ def start(ctx: click.Context, **options: Any) -> int:
         user_log_level=options["user_log_level"],
         task_hub=options["task_hub"],
         retain=options["retain"],
+        chaos=_checked_chaos(options["chaos"]),
+        chaos_seed=options["chaos_seed"],
     )
     try:
         return _run(
@@ -169,6 +175,19 @@ def start(ctx: click.Context, **options: Any) -> int:
         )
     except KeyboardInterrupt:  # before the host handles signals
         return EXIT_STOPPED
+
+
+def _checked_chaos(text: str | None) -> str | None:
+    """The value of `--chaos`. Raises UsageError."""
+    if text is None or text.strip().casefold() == "off":
+        return text
+    from durable_host.chaos.spec import parse_chaos
+
+    try:
+        parse_chaos(text)
+    except ConfigurationError as error:
+        raise UsageError(error.message, cause=error.cause, remedy=error.remedy, code=error.code) from None
+    return text
 
 
 def _interpreter(text: str) -> Path:

@@ -53,6 +53,14 @@ class StorageProviderOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The connection of that service; in bindings, it refers to this hub."""
 
 
+class ChaosSetting(msgspec.Struct, frozen=True):
+    """The faults to inject as text, where the text is from, and the seed, if there is one."""
+
+    text: str
+    source: str
+    seed: int | None = None
+
+
 class DurableOptions(msgspec.Struct, frozen=True, kw_only=True):
     """All settings of `extensions.durableTask`, with this host's defaults. Times in seconds."""
 
@@ -87,5 +95,7 @@ class DurableOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Not in host.json: see config.gates."""
     retain: float | None = None
     """Not in Azure: seconds after which ended instances are purged; None keeps them."""
+    chaos: ChaosSetting | None = None
+    """The command line and the environment override host.json: see config.chaos_setting."""
     max_grpc_message_size: int = 4_194_304
     grpc_http_client_timeout: float = 100.0

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from durable_host.config import durable_notes, hub_name, retention_period
+from durable_host.config.chaos_setting import read_chaos
 from durable_host.config.durable import DurableOptions, NotificationOptions, StorageProviderOptions, TracingOptions
 from durable_host.config.hub_place import OTHER_SERVICES, HubPlace
 from durable_host.config.section import Section, shown
@@ -66,6 +67,7 @@ def read(
         ),
         version_failure_strategy=section.choice("versionFailureStrategy", ("Reject", "Fail"), "Reject"),
         retain=_retain(section),
+        chaos=read_chaos(section),
         max_grpc_message_size=_lenient(section, "maxGrpcMessageSizeInBytes", 4_194_304, minimum=1),
         grpc_http_client_timeout=section.span("grpcHttpClientTimeout", 100.0),
     )

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from durable_host.config import gates_setting, host_json, local_settings, log_levels, retention_period
+from durable_host.config.chaos_setting import chosen_chaos
 from durable_host.config.host_json import HostJson
 from durable_host.config.hub_place import place_of
 from durable_host.config.local_settings import LocalSettings
@@ -91,6 +92,9 @@ def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overr
     retain = retention_period.chosen(settings, overrides.retain, host.durable.retain)
     if retain != host.durable.retain:
         host = msgspec.structs.replace(host, durable=msgspec.structs.replace(host.durable, retain=retain))
+    chaos = chosen_chaos(host.durable.chaos, settings, overrides)
+    if chaos != host.durable.chaos:
+        host = msgspec.structs.replace(host, durable=msgspec.structs.replace(host.durable, chaos=chaos))
     if overrides.functions:
         host = msgspec.structs.replace(host, functions=overrides.functions)
     cors = overrides.cors if overrides.cors is not None else local.cors or ""

@@ -26,6 +26,9 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     """Where the task hub is stored: `storage` or `sqlite`."""
     retain: str | None = None
     """How long ended instances are kept, such as `7d`; `0` keeps them."""
+    chaos: str | None = None
+    """Faults to inject, see `chaos_setting`."""
+    chaos_seed: int | None = None
 
 
 def environment_overrides(environment: Iterable[tuple[str, str]]) -> list[tuple[tuple[str, ...], str]]:

@@ -61,6 +61,8 @@ class StartSummary(msgspec.Struct, frozen=True, kw_only=True):
     dotnet_path: str | None = None
     sdk_versions: tuple[tuple[str, str], ...] = ()
     """(distribution, version), such as ("azure-functions-durable", "1.7.0")."""
+    chaos: str | None = None
+    """The faults that are injected, as the arguments of `--chaos`."""
     seconds_to_ready: float | None = None
 
 

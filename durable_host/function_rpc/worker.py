@@ -32,7 +32,7 @@ from durable_host.invocation.errors import FunctionCancelled, FunctionFailed, Wo
 from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
-from durable_host.invocation.worker_exit import lost_in_exit, lost_in_given_up
+from durable_host.invocation.worker_exit import OVERDUE, lost_in_exit, lost_in_given_up
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 from durable_host.invocation.worker_process import worker_environment
 
@@ -81,6 +81,7 @@ class FunctionRpcWorker:
         self.outlives_time_outs = False
         self.start_seconds = None
         self.is_given_up = False
+        self._given_up_because = OVERDUE
         self.ended_in_calls = False
         self.overdue_calls = 0
         self.indexed: asyncio.Future[IndexResult] = loop.create_future()
@@ -196,7 +197,8 @@ class FunctionRpcWorker:
                     await asyncio.shield(self.exited)
         await self.destroy()
 
-    def give_up(self) -> None:
+    def give_up(self, why: str = OVERDUE) -> None:
+        self._given_up_because = why
         self.is_given_up = True
         self._kill()
 
@@ -349,6 +351,6 @@ class FunctionRpcWorker:
     def _lost(self, code: int, *, was_alone: bool) -> WorkerLost:
         """The error for a call that ran in the process when it ended."""
         if self.is_given_up:
-            return lost_in_given_up()
+            return lost_in_given_up(self._given_up_because)
         kind, is_ended_by_host = self._options.kind, self._is_ended_by_host
         return lost_in_exit(kind, code, self.last_stderr, is_ended_by_host=is_ended_by_host, was_alone=was_alone)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
@@ -25,6 +26,9 @@ from durable_host.web.front import BLOBS_KEY, DURABLE_KEY, EVENT_GRID_KEY, MCP_K
 from durable_host.web.keys import KeyRing, KeysUnavailable
 from durable_host.web.manual_invocation import ManualInvocation
 
+if TYPE_CHECKING:
+    from durable_host.chaos.chaos import Chaos
+
 _log = logging.getLogger("Host.Startup")
 
 
@@ -43,23 +47,34 @@ class AppSwitch:
 
     Set `front` and `keys` before the first `switch_to`. `failed` is called when an essential part has ended
     permanently. While there are `pauses`, only HTTP requests start functions. `problem` is the reason why the last
-    attempt to serve the app failed.
+    attempt to serve the app failed. `chaos` injects faults.
     """
 
     front: Front
     keys: KeyRing
 
     def __init__(
-        self, config: HostConfig, options: StartOptions, pool: WorkerPool, failed: Callable[[HostError], None]
+        self,
+        config: HostConfig,
+        options: StartOptions,
+        pool: WorkerPool,
+        failed: Callable[[HostError], None],
+        chaos: "Chaos | None" = None,
     ) -> None:
         self.options = options
         self.pool = pool
         self.invoker = Invoker(pool, BindingRegistry())
         self.base_url = f"http://{shown_host(config.address)}:{config.port}"
-        self.accounts = Accounts(config.settings)
+        self.accounts = Accounts(config.settings, opens=None if chaos is None else chaos.open_account)
         self.storage = HostStorage(options, config.root)
         self.durable = DurableSwitch(
-            pool, self.invoker, self.base_url, self._put_up_front, failed, grpc_port=options.grpc_port
+            pool,
+            self.invoker,
+            self.base_url,
+            self._put_up_front,
+            failed,
+            grpc_port=options.grpc_port,
+            wrap_hub=None if chaos is None else chaos.wrap_hub,
         )
         self.listeners = Listeners()
         self.manual = ManualInvocation()

@@ -9,6 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -35,6 +36,9 @@ from durable_host.web.admin_host import HostRoutes, HostState
 from durable_host.web.home import home_page
 from durable_host.web.keys import Access, KeyRing, KeyRoutes
 
+if TYPE_CHECKING:
+    from durable_host.chaos.chaos import Chaos
+
 _log = logging.getLogger("Host.Startup")
 _worker_log = logging.getLogger("Host.Worker")
 
@@ -45,7 +49,7 @@ class Services:
     """Everything that runs in the host. Call `start` once, then `stop` once, even if `start` failed.
 
     `indexing` is the running start of `pool`; None if `code_storage`, which the app's code may use when it is
-    imported, must answer first.
+    imported, must answer first. `chaos` injects faults while the app is served.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Services:
         pool: WorkerPool,
         indexing: asyncio.Task[IndexResult] | None,
         code_storage: Connection | None = None,
+        chaos: "Chaos | None" = None,
     ) -> None:
         telemetry.configure(config.settings)
         self._config = config
@@ -62,10 +67,13 @@ class Services:
         self._pool = pool
         self._indexing = indexing
         self._code_storage = code_storage
+        self._chaos = chaos
+        if chaos is not None:
+            pool.kills = chaos.kills
         self._state = HostState(host_id=host_id_of(config.root, config.settings))
         self._failure: HostError | None = None
         self._has_failed = asyncio.Event()
-        self._server = AppSwitch(config, options, pool, self._fail)
+        self._server = AppSwitch(config, options, pool, self._fail, chaos)
         self._reloader = Reloader(self._server, config)
         self._control = Control(self._server, self._state, self._reloader.request)
         self._dashboard = LazyDashboard(self._server, config) if options.dashboard else None
@@ -97,6 +105,8 @@ class Services:
         server.update_listeners()
         await self._announce(started_at)
         _worker_log.info(WORKER_STARTED)
+        if self._chaos is not None:
+            self._chaos.begin()
         self._reloader.start(self._control.check_offline, self._control.show_state)
 
     async def failure(self) -> HostError:
@@ -115,6 +125,8 @@ class Services:
         """Stop everything: first the sources of work, then what does it, then what that depends on. Never raises."""
         server = self._server
         self._state.state = "Stopping"
+        if self._chaos is not None:
+            self._chaos.end()
         if self._indexing is not None:
             self._indexing.cancel()
             await asyncio.gather(self._indexing, return_exceptions=True)
@@ -185,6 +197,7 @@ class Services:
                 grpc_url=durable.grpc_url if durable is not None else None,
                 instances_in_flight=await durable.runtime.in_flight() if durable is not None else None,
                 dashboard_url=self._dashboard.url if self._dashboard is not None else None,
+                chaos=None if self._chaos is None else str(self._chaos),
                 seconds_to_ready=ready,
             )
         )

@@ -37,6 +37,8 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 ACTIVITY_WINDOW_ON_EMULATOR = 128
 
+WrapHub = Callable[[TaskHub, Clock], TaskHub]
+
 
 class DurableServices:
     """Durable Functions for one app. Start them after storage and before the listeners, and stop them after those.
@@ -45,7 +47,7 @@ class DurableServices:
     `sdk_versions` are those of the packages of the app. `key` is the system key in management URLs, or None.
     `grpc_port`: see GrpcEndpoint. `on_failure` is called when the runtime has ended permanently. Tests pass their own
     `clock` and `hub`; the defaults are the real time and the configured hub. `around_code` returns the code that the
-    runtime uses instead of its argument.
+    runtime uses instead of its argument, `wrap_hub` the hub to use in place of the configured one.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class DurableServices:
         clock: Clock | None = None,
         hub: TaskHub | None = None,
         around_code: Callable[[UserCode], UserCode] = lambda code: code,
+        wrap_hub: WrapHub | None = None,
     ) -> None:
         self.config, self.accounts = config, accounts
         options = config.host.durable
@@ -77,6 +80,8 @@ class DurableServices:
         code = self._code = ReplaceableUserCode(self._user_code(functions, absent, function_timeout, sdk_versions))
         self._base_url = base_url
         self._hub = hub or open_hub(config, accounts, options.hub_name, options.storage.connection_name)
+        if wrap_hub is not None:
+            self._hub = wrap_hub(self._hub, clock)
         emulated = hub is None and not uses_sqlite(config) and _is_emulated(accounts, options)
         self.runtime = DurableRuntime(
             self._hub,

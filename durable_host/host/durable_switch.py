@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable
 from durable_host.errors import HostError
-from durable_host.host.durable_services import DurableServices
+from durable_host.host.durable_services import DurableServices, WrapHub
 from durable_host.host.hub_opening import uses_sqlite
 from durable_host.host.served_app import ServedApp
 from durable_host.invocation.invoker import Invoker
@@ -24,6 +24,7 @@ class DurableSwitch:
     """Starts, reloads and stops Durable Functions. `services` is None while the app has none.
 
     `changed` is called after each change of `services`, `failed` when they have ended permanently with an error.
+    `wrap_hub`: see DurableServices.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class DurableSwitch:
         failed: Callable[[HostError], None],
         *,
         grpc_port: int | None = None,
+        wrap_hub: WrapHub | None = None,
     ) -> None:
         self.services: DurableServices | None = None
         self._pool = pool
@@ -43,6 +45,7 @@ class DurableSwitch:
         self._changed = changed
         self._failed = failed
         self._grpc_port = grpc_port
+        self._wrap_hub = wrap_hub
         self._is_up = asyncio.Event()
 
     async def start(self, app: ServedApp, key: str | None) -> None:
@@ -67,6 +70,7 @@ class DurableSwitch:
             key=key,
             grpc_port=self._grpc_port,
             on_failure=self._failed,
+            wrap_hub=self._wrap_hub,
         )
         try:
             await durable.start()

@@ -23,6 +23,7 @@ from durable_host.host.worker_start import worker_options
 from durable_host.invocation.pool import WorkerPool
 
 if TYPE_CHECKING:
+    from durable_host.chaos.chaos import Chaos
     from durable_host.host.composition import Services
 
 _log = logging.getLogger("Host.Startup")
@@ -63,13 +64,14 @@ class HostServices(Protocol):
 
 
 async def _serve(config: HostConfig, options: StartOptions) -> int:
+    chaos = _chaos_of(config)
     pool = WorkerPool(worker_options(config, options))
 
     async def make() -> HostServices:
         # The worker process loads the app while this process imports the code that serves it.
         code_storage = connection_of_code(config)
         indexing = asyncio.create_task(pool.start()) if code_storage is None else None
-        return (await asyncio.to_thread(_import_services))(config, options, pool, indexing, code_storage)
+        return (await asyncio.to_thread(_import_services))(config, options, pool, indexing, code_storage, chaos)
 
     return await _run_services(make, options.presenter)
 
@@ -130,6 +132,15 @@ def _keep_for_good() -> None:
     gc.collect()
     gc.freeze()
     gc.collect()
+
+
+def _chaos_of(config: HostConfig) -> "Chaos | None":
+    """The faults to inject. Raises ConfigurationError."""
+    if (chosen := config.host.durable.chaos) is None:
+        return None
+    from durable_host.host.chosen_faults import chosen_faults
+
+    return chosen_faults(config, chosen)
 
 
 def _import_services() -> "type[Services]":

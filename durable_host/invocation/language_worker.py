@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
+from durable_host.invocation.worker_exit import OVERDUE
 from durable_host.invocation.worker_kind import DebuggerAddress
 
 
@@ -19,7 +20,7 @@ class LanguageWorker(Protocol):
     indexed: asyncio.Future[Any]
     exited: asyncio.Future[int]
     is_given_up: bool
-    """Whether the host has killed the process because a function did not end in it."""
+    """Whether the host has killed the process with `give_up`."""
     ended_in_calls: bool
     """Whether calls were running when the process ended."""
     outlives_time_outs: bool
@@ -91,8 +92,8 @@ class LanguageWorker(Protocol):
         """Ask the process to finish its calls and end; kill it if it has not ended a little after `grace` seconds."""
         ...
 
-    def give_up(self) -> None:
-        """Kill a process in which a function does not end."""
+    def give_up(self, why: str = OVERDUE) -> None:
+        """Kill a process in which a function does not end, or for another reason. It is not the fault of its calls."""
         ...
 
     async def destroy(self) -> None:

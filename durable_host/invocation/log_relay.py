@@ -23,10 +23,15 @@ def unnoticed_id() -> str:
     return _UNNOTICED + uuid.uuid4().hex
 
 
+def is_unnoticed(invocation_id: str) -> bool:
+    """Whether nothing is logged about an invocation."""
+    return invocation_id.startswith(_UNNOTICED)
+
+
 def relay(frame: dict[str, Any], instance_id: str | None) -> None:
     """Log the content of a `log`, `console` or `worker` frame; `instance_id` is its durable instance, if any."""
     kind, text = frame["k"], frame["t"]
-    if frame.get("i", "").startswith(_UNNOTICED):
+    if is_unnoticed(frame.get("i", "")):
         return
     if kind == "console":
         text = _without_prefix(text)

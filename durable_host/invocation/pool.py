@@ -18,7 +18,9 @@ import msgspec
 from durable_host.errors import HostError
 from durable_host.invocation.errors import FunctionTimedOut, WorkerLost
 from durable_host.invocation.http_exchange import HttpExchange
+from durable_host.invocation.kills import Kills, killed_in
 from durable_host.invocation.language_worker import LanguageWorker
+from durable_host.invocation.log_relay import is_unnoticed
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
 from durable_host.invocation.worker_kind import WorkerKind
@@ -36,7 +38,7 @@ TIMEOUT_GRACE = 2.0
 class WorkerPool:
     """Owns the worker processes. Calls go to them in turn; those of an orchestration session always to the same slot.
 
-    `current` are the workers of the current app.
+    `current` are the workers of the current app. `kills` decides which calls kill their process on purpose.
     """
 
     def __init__(self, options: WorkerOptions) -> None:
@@ -48,6 +50,7 @@ class WorkerPool:
         self._background = Tasks(LOG)
         self._is_stopped = False
         self._waiting = 0
+        self.kills: Kills | None = None
         self.current = Workers(options, self._changed.set)
 
     @property
@@ -186,6 +189,7 @@ class WorkerPool:
         """
         process = (workers.pick(key) if workers is not None else None) or await self._pick(key)
         running = process.invoke(request) if exchange is None else process.stream(request, exchange)
+        running = self._perhaps_killed(running, process, request.function, request.instance_id, request.invocation_id)
         if timeout is None:
             return await running
         return await self._in_time(running, timeout, process, request.function, request.invocation_id)
@@ -218,6 +222,7 @@ class WorkerPool:
         process = (workers.pick(key) if workers is not None else None) or await self._pick(key)
         call_id = invocation_id or str(uuid.uuid4())
         running = process.orchestrate(function, payload, call_id, instance_id)
+        running = self._perhaps_killed(running, process, function, instance_id, call_id)
         if timeout is None:
             return await running
         return await self._in_time(running, timeout, process, function, call_id, must_have_begun=True)
@@ -260,6 +265,20 @@ class WorkerPool:
             cause="The host is stopping." if self._is_stopped else "The worker process is not running.",
             remedy="See the log lines above for the reason.",
         )
+
+    def _perhaps_killed(
+        self,
+        running: Coroutine[Any, Any, _T],
+        process: LanguageWorker,
+        function: str,
+        instance_id: str | None,
+        invocation_id: str,
+    ) -> Coroutine[Any, Any, _T]:
+        """The call, or one in which the process is killed on purpose."""
+        if self.kills is None or is_unnoticed(invocation_id):
+            return running
+        kill = self.kills(function, instance_id)
+        return running if kill is None else killed_in(running, process, kill)
 
     async def _in_time(
         self,

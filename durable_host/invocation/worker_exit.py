@@ -30,6 +30,10 @@ def lost_in_exit(
     )
 
 
-def lost_in_given_up() -> WorkerLost:
-    """The error for the other calls in a process that was killed because a function did not end in it."""
-    return WorkerLost("The worker process was stopped, because another function in it did not finish in time.")
+OVERDUE = "another function in it did not finish in time"
+"""Why a process was killed in which a function does not end."""
+
+
+def lost_in_given_up(why: str) -> WorkerLost:
+    """The error for the calls in a process that the host has killed."""
+    return WorkerLost(f"The worker process was stopped, because {why}.")

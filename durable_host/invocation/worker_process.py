@@ -19,7 +19,7 @@ from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.index import read_index
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse, decode_response, encode_request
-from durable_host.invocation.worker_exit import lost_in_exit, lost_in_given_up
+from durable_host.invocation.worker_exit import OVERDUE, lost_in_exit, lost_in_given_up
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 from durable_host.invocation.worker_stream import WorkerStream
 from durable_host.worker.frames import FrameBody, FrameParser
@@ -71,6 +71,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self.outlives_time_outs = True
         self.start_seconds: float | None = START_SECONDS
         self.is_given_up = False
+        self._given_up_because = OVERDUE
         self.ended_in_calls = False
         self._is_ended_by_host = False
         self._unstarted: set[str] = set()
@@ -282,8 +283,9 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             else:
                 os.killpg(pid, signal.SIGKILL)
 
-    def give_up(self) -> None:
-        """Kill a process in which a function does not end."""
+    def give_up(self, why: str = OVERDUE) -> None:
+        """Kill a process in which a function does not end, or for another reason."""
+        self._given_up_because = why
         self.is_given_up = True
         self.kill()
 
@@ -296,7 +298,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def _lost(self, code: int, *, was_alone: bool) -> WorkerLost:
         """The error for a call that ran in the process when it ended."""
         if self.is_given_up:
-            return lost_in_given_up()
+            return lost_in_given_up(self._given_up_because)
         kind, is_ended_by_host = self._options.kind, self._is_ended_by_host
         return lost_in_exit(kind, code, self.last_stderr, is_ended_by_host=is_ended_by_host, was_alone=was_alone)
 

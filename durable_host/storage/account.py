@@ -9,7 +9,7 @@ from durable_host.storage.errors import StorageError
 from durable_host.storage.queues import QueueService
 from durable_host.storage.standstill import Standstill
 from durable_host.storage.tables import TableService
-from durable_host.storage.transport import AccountSession, HttpChannel
+from durable_host.storage.transport import AccountSession, HttpChannel, RequestSession
 
 _EMULATOR_KEEPALIVE = 600.0
 _KEEPALIVE = 60.0
@@ -20,14 +20,21 @@ class StorageAccount:
 
     `max_connections` is a limit per service. Accessing a service without an endpoint in the connection raises
     StorageError `NoEndpoint`. `credential` (an async token credential) replaces the one described by the connection's
-    identity settings.
+    identity settings. `session` replaces the network.
     """
 
-    def __init__(self, connection: Connection, *, max_connections: int = 16, credential: Any = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        max_connections: int = 16,
+        credential: Any = None,
+        session: RequestSession | None = None,
+    ) -> None:
         self.connection = connection
         keepalive = _EMULATOR_KEEPALIVE if connection.is_development else _KEEPALIVE
         self.standstill = Standstill()
-        self._session = AccountSession(max_connections, keepalive)
+        self._session = session or AccountSession(max_connections, keepalive)
         self._credential = credential
         self._owns_credential = False
         self._token: Token | None = None

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from io import BytesIO
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import aiohttp
@@ -29,6 +29,18 @@ _XML_CODE = re.compile(rb"<Code>([^<]*)</Code>")
 _XML_MESSAGE = re.compile(rb"<Message>([^<]*)")
 _JSON_CODE = re.compile(rb'"code"\s*:\s*"([^"]*)"')
 _JSON_MESSAGE = re.compile(rb'"value"\s*:\s*"((?:[^"\\]|\\.)*)"')
+
+
+class RequestSession(Protocol):
+    """Where the requests of one account go: to the network, or to storage in memory."""
+
+    def get(self) -> Any:
+        """What sends requests, with the method `request` of aiohttp's ClientSession."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
 
 
 class AccountSession:
@@ -88,7 +100,7 @@ class HttpChannel:
         self,
         service: str,
         endpoint: str,
-        session: AccountSession,
+        session: RequestSession,
         authorization: Authorization,
         standstill: Standstill | None = None,
     ) -> None:

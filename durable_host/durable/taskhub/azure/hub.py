@@ -74,6 +74,10 @@ class AzureTaskHub:
         """The control queues that this process serves."""
         return frozenset(self._worker.deliveries.owned)
 
+    async def lose_partition(self, queue: str) -> None:
+        """Stop serving a control queue at once, as if its lease was lost. The next pass acquires it again."""
+        await self._worker.lose_partition(queue)
+
     # Life cycle
 
     @storage_errors_as_unavailable

@@ -110,6 +110,11 @@ class HubWorker:
         """True when no other worker can do the work of this hub, by what the Partitions table has now."""
         return self.deliveries.is_alone and self._manager is not None and await self._manager.owns_all()
 
+    async def lose_partition(self, queue: str) -> None:
+        """Stop serving a control queue, although nobody else has requested it."""
+        if self._manager is not None and self.deliveries.running:
+            await self._manager.lose(queue)
+
     async def stop(self) -> None:
         """Stop receiving, finish deletes, release held messages, then release the partitions."""
         if not self.deliveries.running:

@@ -132,6 +132,12 @@ class PartitionManager:
         for queue in list(self._polling):
             await self._close(queue)
 
+    async def lose(self, queue: str) -> None:
+        """Close a queue, as if its lease was lost. The next pass, which runs at once, opens it again."""
+        if queue in self._polling:
+            await self._close(queue)
+            self._wake.set()
+
     async def release_all(self) -> None:
         """Release all partitions of this worker. Their queues must not be in use any more."""
         for queue in list(self._polling):

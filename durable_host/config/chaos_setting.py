@@ -1,0 +1,70 @@
+"""Where the faults to inject are set: `func start --chaos`, the environment, or host.json, in this order."""
+
+import re
+from typing import Any, Final, cast
+
+import msgspec
+
+from durable_host.config import connections
+from durable_host.config.durable import ChaosSetting, StorageProviderOptions
+from durable_host.config.overrides import Overrides
+from durable_host.config.section import Section
+from durable_host.config.settings import AppSettings
+from durable_host.errors import ConfigurationError
+
+SETTING: Final = "DURABLE_HOST_CHAOS"
+SEED_SETTING: Final = "DURABLE_HOST_CHAOS_SEED"
+
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def read_chaos(section: Section) -> ChaosSetting | None:
+    """Read `chaos` and `chaosSeed` in host.json. `chaos` is a text, or an object with a member per fault."""
+    seed = section.integer("chaosSeed", 0) if "chaosSeed" in section else None
+    written = section.raw("chaos")
+    if isinstance(written, dict):
+        members = cast("dict[str, Any]", written).items()
+        text = ",".join(f"{_CAPITAL.sub('-', name).lower()}={value}" for name, value in members)
+    else:
+        text = section.optional_text("chaos")
+    return None if text is None else ChaosSetting(text, f"host.json: '{section.path('chaos')}'", seed)
+
+
+def chosen_chaos(written: ChaosSetting | None, settings: AppSettings, overrides: Overrides) -> ChaosSetting | None:
+    """Return the setting that counts; None if nothing is to be injected. Raises ConfigurationError."""
+    chosen = written
+    if text := settings.get(SETTING, "").strip():
+        chosen = ChaosSetting(text, SETTING, chosen.seed if chosen else None)
+    if (seed := settings.get(SEED_SETTING, "").strip()) and chosen is not None:
+        chosen = msgspec.structs.replace(chosen, seed=_seed(seed))
+    if overrides.chaos is not None:
+        chosen = ChaosSetting(overrides.chaos, "--chaos", chosen.seed if chosen else None)
+    if overrides.chaos_seed is not None and chosen is not None:
+        chosen = msgspec.structs.replace(chosen, seed=overrides.chaos_seed)
+    if chosen is None or chosen.text.strip().casefold() in ("", "off"):
+        return None
+    return chosen
+
+
+def is_local_hub(settings: AppSettings, storage: StorageProviderOptions) -> bool:
+    """Whether the task hub is on this machine: in SQLite, or in the development account. Without a connection: yes."""
+    names = {storage.connection_name, storage.tracking_store_connection_name or storage.connection_name}
+    return storage.type.lower() == "sqlite" or all(_is_development(settings, name) for name in names)
+
+
+def _seed(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"The setting '{SEED_SETTING}' is '{text}', expected a whole number.",
+            remedy="Set it to the seed of the run to repeat, or remove it.",
+            code="DH1006",
+        ) from None
+
+
+def _is_development(settings: AppSettings, connection: str) -> bool:
+    try:
+        return connections.resolve(settings, connection).is_development
+    except ConfigurationError:
+        return True

@@ -1,0 +1,32 @@
+"""Kills worker processes on purpose while they run a function."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, TypeVar
+
+from durable_host.invocation.language_worker import LanguageWorker
+from durable_host.invocation.worker_exit import lost_in_given_up
+
+T = TypeVar("T")
+
+Kill = Literal["before", "after"]
+Kills = Callable[[str, str | None], Kill | None]
+"""Decides whether a call of a function, for a durable instance or for none, kills its worker: before its code has run
+to the end, or after that, so that its result is lost."""
+
+ON_PURPOSE = "it was killed on purpose"
+
+
+async def killed_in(running: Coroutine[Any, Any, T], process: LanguageWorker, kill: Kill) -> T:
+    """Run a call and kill its process. Raises WorkerLost; with `before`, the call may also have ended before."""
+    if kill == "before":
+        call = asyncio.ensure_future(running)
+        await asyncio.sleep(0)  # The call is sent now.
+        process.give_up(ON_PURPOSE)
+        return await call
+    with contextlib.suppress(Exception):
+        await running
+    process.give_up(ON_PURPOSE)
+    await asyncio.shield(process.exited)
+    raise lost_in_given_up(ON_PURPOSE)
