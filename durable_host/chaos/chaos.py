@@ -1,6 +1,9 @@
 """The faults of one run of the host."""
 
+import asyncio
 import logging
+from collections import OrderedDict
+from contextlib import suppress
 from typing import cast
 
 from durable_host.chaos.chaos_hub import ChaosHub, SearchableChaosHub
@@ -9,14 +12,17 @@ from durable_host.chaos.faulty_session import FaultySession
 from durable_host.chaos.injector import FaultCounts, SeededInjector
 from durable_host.chaos.message_words import InstanceNames
 from durable_host.chaos.spec import ChaosSpec
+from durable_host.chaos.what_became import what_became
 from durable_host.clock import Clock
 from durable_host.config.connection import Connection
-from durable_host.durable.taskhub.port import SearchableHub, TaskHub
+from durable_host.durable.taskhub.port import SearchableHub, TaskHub, TaskHubUnavailable
 from durable_host.invocation.kills import Kill
 from durable_host.storage.account import StorageAccount
 from durable_host.storage.transport import AccountSession
 
 _log = logging.getLogger("Host.Chaos")
+_MOST_AFFECTED = 200
+_PATIENCE = 3.0
 _CONNECTIONS = 16
 _KEEPALIVE = 600.0
 
@@ -33,6 +39,8 @@ class Chaos:
         self._injector = SeededInjector(spec, seed, self._injected)
         self._names = InstanceNames()
         self._counts = FaultCounts()
+        self._affected: OrderedDict[str, None] = OrderedDict()
+        self._hub: TaskHub | None = None
         self._is_on = False
 
     def __str__(self) -> str:
@@ -42,11 +50,16 @@ class Chaos:
         """Inject faults from now on."""
         self._is_on = True
 
-    def end(self) -> None:
-        """Inject no more faults, and log how many there were."""
-        if self._is_on:
-            self._is_on = False
-            _log.warning("Chaos ends after %s. The same faults again: --chaos %s", self._counts, self)
+    async def end(self) -> None:
+        """Inject no more faults. Log how many there were, and what became of their instances."""
+        if not self._is_on:
+            return
+        self._is_on = False
+        _log.warning("Chaos ends after %s. The same faults again: --chaos %s", self._counts, self)
+        if self._hub is not None and self._affected:
+            with suppress(TimeoutError, TaskHubUnavailable):
+                async with asyncio.timeout(_PATIENCE):
+                    _log.warning("Chaos: %s", await what_became(self._affected, self._hub))
 
     def happens(self, kind: FaultKind, target: str, *, instance_id: str = "") -> Fault | None:
         """See `Injector.happens`."""
@@ -58,6 +71,7 @@ class Chaos:
 
     def wrap_hub(self, hub: TaskHub, clock: Clock) -> TaskHub:
         """Return the hub with faults. In Azure Storage, requests fail in place of calls of the hub."""
+        self._hub = hub
         is_embedded = isinstance(hub, SearchableHub)
         kind = SearchableChaosHub if is_embedded else ChaosHub
         return kind(hub, self, clock, self._names, fails=is_embedded)
@@ -77,4 +91,9 @@ class Chaos:
 
     def _injected(self, fault: Fault) -> None:
         self._counts.add(fault)
+        if fault.instance_id and not fault.instance_id.startswith("@"):
+            self._affected[fault.instance_id] = None
+            self._affected.move_to_end(fault.instance_id)
+            if len(self._affected) > _MOST_AFFECTED:
+                self._affected.popitem(last=False)
         _log.warning("Chaos: %s", fault.text, extra={"instance_id": fault.instance_id} if fault.instance_id else None)

@@ -126,7 +126,7 @@ class Services:
         server = self._server
         self._state.state = "Stopping"
         if self._chaos is not None:
-            self._chaos.end()
+            await _safely(self._chaos.end())
         if self._indexing is not None:
             self._indexing.cancel()
             await asyncio.gather(self._indexing, return_exceptions=True)
