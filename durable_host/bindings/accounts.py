@@ -1,6 +1,7 @@
 """The storage accounts of triggers and bindings, by connection name."""
 
 from collections.abc import Callable
+from functools import partial
 
 from durable_host.config.connection import Connection
 from durable_host.config.connections import resolve
@@ -19,7 +20,9 @@ class Accounts:
         opens: Callable[[Connection], StorageAccount] | None = None,
     ) -> None:
         self._settings = settings
-        self._opens = opens or (lambda connection: StorageAccount(connection, max_connections=max_connections))
+        self._opens: Callable[[Connection], StorageAccount] = opens or partial(
+            StorageAccount, max_connections=max_connections
+        )
         self._by_name: dict[str, StorageAccount] = {}
         self._opened: list[StorageAccount] = []
 

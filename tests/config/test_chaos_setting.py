@@ -67,7 +67,7 @@ def test_the_file_may_have_an_object_with_a_member_per_fault(tmp_path: Path) -> 
 
 
 def test_the_usual_variable_overrides_the_value_in_the_file(tmp_path: Path) -> None:
-    config = load_app(tmp_path, FILE, **{"AzureFunctionsJobHost__extensions__durableTask__chaos": "delay=9s"})
+    config = load_app(tmp_path, FILE, AzureFunctionsJobHost__extensions__durableTask__chaos="delay=9s")
     assert config.host.durable.chaos == ChaosSetting("delay=9s", IN_FILE, 3)
 
 
@@ -81,7 +81,7 @@ def test_the_usual_variable_overrides_the_value_in_the_file(tmp_path: Path) -> N
 )
 def test_a_value_of_another_type_is_refused(tmp_path: Path, file: dict[str, Any], environment: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError):
-        load_app(tmp_path, file, **environment)
+        load_app(tmp_path, file, Overrides(), **environment)
 
 
 @pytest.mark.parametrize(
