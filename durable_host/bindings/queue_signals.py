@@ -1,6 +1,7 @@
 """Notifies queue listeners of messages that this process puts."""
 
 import asyncio
+from contextlib import suppress
 
 
 class QueueSignals:
@@ -17,6 +18,15 @@ class QueueSignals:
 
     def unsubscribe(self, account: str, queue: str, event: asyncio.Event) -> None:
         self._events.get((account, queue), []).remove(event)
+
+    async def wait(self, account: str, queue: str, event: asyncio.Event, seconds: float) -> None:
+        """Wait until it is time to poll: until the event, or for `seconds`, because other processes put messages too.
+
+        `account` and `queue` are those of the subscription.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()
 
     def notify(self, account: str, queue: str) -> None:
         for event in self._events.get((account, queue), ()):

@@ -13,7 +13,7 @@ from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.durable_client import DurableClientInput, Payload
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.unserved_output import mode_of
-from durable_host.clock import SystemClock
+from durable_host.clock import Clock, SystemClock
 from durable_host.config import HostConfig
 from durable_host.config.ports import LOOPBACK
 from durable_host.host.binding_registry import binding_registry
@@ -54,7 +54,10 @@ class ServedApp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AppParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What all states of an app share. `base_url` is the host's. `has_debugger`: calls have no time limit."""
+    """What all states of an app share. `base_url` is the host's. `has_debugger`: calls have no time limit.
+
+    `clock` is that of the timers.
+    """
 
     invoker: Invoker
     accounts: Accounts
@@ -63,6 +66,7 @@ class AppParts(msgspec.Struct, frozen=True, kw_only=True):
     client_payload: Payload
     base_url: str
     has_debugger: bool = False
+    clock: Clock = SystemClock()
 
 
 def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> ServedApp:
@@ -105,10 +109,10 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
         ),
         http=http,
         absent_http=AbsentRoutes(_absent_http(functions), config.host.http.route_prefix, explain=details.shown),
-        triggers=app_triggers(functions, parts.invoker, accounts, config, parts.signals, parts.blob_signals),
+        triggers=app_triggers(functions, parts.invoker, accounts, config, parts.signals, parts.blob_signals, parts.clock),
         starts=manual_starts(
             parts.invoker,
-            SystemClock(),
+            parts.clock,
             accounts,
             config.settings,
             host_id_of(config.root, config.settings),

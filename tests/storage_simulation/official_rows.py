@@ -5,16 +5,16 @@ episodes without any event.
 from random import Random
 from typing import Any
 
-from modelled_storage import ModelledStorage
 from stored_hub import Row, StoredHub
 
 from durable_host import timestamp
 from durable_host.durable.taskhub.azure.names import SENTINEL, escape_key, row_key
+from durable_host.testing.memory_storage.memory_account import MemoryAccount
 
 DOUBLED = ("TaskCompleted", "TimerFired", "EventRaised")
 
 
-def add_official_episode(storage: ModelledStorage, hub: StoredHub, instance_id: str, random: Random, now: int) -> str:
+def add_official_episode(storage: MemoryAccount, hub: StoredHub, instance_id: str, random: Random, now: int) -> str:
     """Append an episode to the history of an open instance; what it repeats, `nothing` when it repeats nothing."""
     history = hub.history(instance_id)
     candidates = [row for row in history if row["EventType"] in DOUBLED]

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from modelled_answer import Request
 from request_labels import LABELS
+
+from durable_host.testing.memory_storage.storage_exchange import StorageRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class RequestFaults:
         self._windows.clear()
         self._repeats.clear()
 
-    def of(self, host: str, request: Request, label: str) -> Fault | None:
+    def of(self, host: str, request: StorageRequest, label: str) -> Fault | None:
         """The fault of this attempt."""
         if self.paused or (self._left <= 0 and not self._repeats):
             return None

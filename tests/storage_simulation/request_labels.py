@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from modelled_answer import Request
+from durable_host.testing.memory_storage.storage_exchange import StorageRequest
 
 _ROW = re.compile(rb'"EventType":"(\w+)"')
 _QUEUE = {"GET": "get", "POST": "put", "DELETE": "delete", "PUT": "update"}
@@ -16,7 +16,7 @@ LABELS = (
 """All labels. `row` is that of an instance."""
 
 
-def label_of(request: Request) -> str:
+def label_of(request: StorageRequest) -> str:
     """The label of a request."""
     path, method = request.path, request.method
     if request.service == "queue":
@@ -39,7 +39,7 @@ def label_of(request: Request) -> str:
     return "row.read" if method == "GET" else "row.write"
 
 
-def describe(request: Request) -> str:
+def describe(request: StorageRequest) -> str:
     """A line for a reader: which message, which rows."""
     if request.service == "queue":
         return _queue_line(request)
@@ -86,7 +86,7 @@ _NUMBERED_BY_VALUE = {
 }  # fmt: skip
 
 
-def _queue_line(request: Request) -> str:
+def _queue_line(request: StorageRequest) -> str:
     queue, _, rest = request.path.strip("/").partition("/")
     short = queue.rsplit("-", 2 if "control" in queue else 1)[-1]
     line = f"{_QUEUE[request.method]} {short} {rest.removeprefix('messages').strip('/')[:8]}"

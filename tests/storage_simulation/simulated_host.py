@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
-from modelled_answer import Answer, Request, refusal
 from modelled_storage import open_account
 from program_app import ProgramApp
 from request_faults import Fault
@@ -22,6 +21,7 @@ from durable_host.durable.api import DurableClient
 from durable_host.durable.runtime import DurableRuntime
 from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
 from durable_host.host.replaceable_user_code import ReplaceableUserCode
+from durable_host.testing.memory_storage.storage_exchange import StorageAnswer, StorageRequest, refused_answer
 
 if TYPE_CHECKING:
     from simulated_world import World
@@ -65,7 +65,7 @@ class SimulatedHost:
         self._world = world
         self._death = death
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._under_way: dict[int, Request] = {}
+        self._under_way: dict[int, StorageRequest] = {}
         self._context = contextvars.copy_context()
         self._context.run(CURRENT.set, self)
         plan = world.plan
@@ -173,7 +173,7 @@ class SimulatedHost:
 
     # Network
 
-    async def carry(self, request: Request) -> Answer:
+    async def carry(self, request: StorageRequest) -> StorageAnswer:
         if self.is_dead:
             raise asyncio.CancelledError
         world = self._world
@@ -200,7 +200,7 @@ class SimulatedHost:
         finally:
             world.faults.under_way -= 1
 
-    async def _faulty(self, request: Request, fault: Fault, latency: float) -> Answer:
+    async def _faulty(self, request: StorageRequest, fault: Fault, latency: float) -> StorageAnswer:
         kind = fault.kind
         if kind in ("refused", "broken", "silent", "answered", "late"):
             self._world.note(self.name, str(fault), lambda: describe(request))
@@ -220,10 +220,10 @@ class SimulatedHost:
         if kind.startswith("silent"):
             raise aiohttp.ServerTimeoutError("Timeout on reading data from socket")
         if kind.startswith("answered"):
-            return refusal(request.service, fault.status, fault.code)
+            return refused_answer(request.service, fault.status, fault.code)
         raise aiohttp.ServerDisconnectedError
 
-    async def _effect(self, request: Request, latency: float, fault: str) -> Answer:
+    async def _effect(self, request: StorageRequest, latency: float, fault: str) -> StorageAnswer:
         number = id(request)
         self._under_way[number] = request
         try:
@@ -236,7 +236,7 @@ class SimulatedHost:
         self._world.took_effect(request, answer)
         return answer
 
-    def _arrives(self, request: Request) -> None:
+    def _arrives(self, request: StorageRequest) -> None:
         answer = self._world.storage.answer(request)
         self._world.note(self.name, f"{answer.status} late", lambda: describe(request))
 

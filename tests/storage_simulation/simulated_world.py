@@ -12,8 +12,6 @@ import end_checks
 import hub_chaos
 import hub_oracles
 from instance_driver import InstanceDriver
-from modelled_answer import Answer, Request
-from modelled_storage import ModelledStorage
 from official_rows import add_official_episode
 from programs import ENTITY, Writer
 from request_faults import RequestFaults
@@ -26,6 +24,8 @@ from durable_host.clock import SystemClock
 from durable_host.durable.api import DurableClient
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.port import TaskHubUnavailable
+from durable_host.testing.memory_storage.memory_account import MemoryAccount
+from durable_host.testing.memory_storage.storage_exchange import StorageAnswer, StorageRequest
 
 T = TypeVar("T")
 _HUB = "Simulated"
@@ -58,7 +58,7 @@ class World:
         self.random = Random(seed)
         self.plan = plan_of(self.random)
         clock = SystemClock()
-        self.storage = ModelledStorage(clock.now, Random(seed + 1))
+        self.storage = MemoryAccount(clock.now, Random(seed + 1))
         self.storage.queues.disorder = self.plan.disorder
         self.faults = RequestFaults(self.random, loop.time, self.plan.intensity)
         self.hub = StoredHub(self.storage, _HUB)
@@ -130,7 +130,7 @@ class World:
         starts = [row for row in self.hub.history(instance_id) if row["EventType"] == "ExecutionStarted"]
         return any("again" in str(row.get("Input")) or row.get("Generation") for row in starts)
 
-    def took_effect(self, request: Request, answer: Answer) -> None:
+    def took_effect(self, request: StorageRequest, answer: StorageAnswer) -> None:
         """A request has changed the storage."""
 
     async def ask(self, what: str, instance_id: str, work: Callable[[DurableClient], Awaitable[T]]) -> T:

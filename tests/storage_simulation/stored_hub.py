@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
-from modelled_storage import ModelledStorage
-
 from durable_host.durable.taskhub.azure import envelope
 from durable_host.durable.taskhub.azure.names import SENTINEL, escape_key, unescape_key
+from durable_host.testing.memory_storage.memory_account import MemoryAccount
 
 Row = dict[str, Any]
 TERMINAL = frozenset({"Completed", "Failed", "Terminated", "Canceled"})
@@ -42,7 +41,7 @@ class StoredMessage:
 class StoredHub:
     """Reads one hub of an account."""
 
-    def __init__(self, storage: ModelledStorage, name: str) -> None:
+    def __init__(self, storage: MemoryAccount, name: str) -> None:
         self._storage = storage
         self._name = name
 

@@ -6,11 +6,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from modelled_storage import DirectNetwork, ModelledStorage, open_account
+from modelled_storage import DirectNetwork, open_account
 
 from durable_host.clock import SystemClock
 from durable_host.storage import Operation, StorageAccount, StorageError
 from durable_host.storage.table_codec import EdmDateTime, EdmGuid, Int64
+from durable_host.testing.memory_storage.memory_account import MemoryAccount
 
 Calls = Callable[[StorageAccount, "Notes", str], Awaitable[None]]
 
@@ -252,7 +253,7 @@ ALL_CALLS = (queue_calls, row_calls, transaction_calls, query_calls, blob_calls,
 async def test_the_model_answers_as_azurite_does(calls: Calls, storage: StorageAccount) -> None:
     tag = uuid.uuid4().hex[:12]
     outcomes: list[list[tuple[str, Any]]] = []
-    modelled = open_account(DirectNetwork(ModelledStorage(SystemClock().now, Random(1))))
+    modelled = open_account(DirectNetwork(MemoryAccount(SystemClock().now, Random(1))))
     for account in (storage, modelled):
         notes = Notes()
         await calls(account, notes, tag)

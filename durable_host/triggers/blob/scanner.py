@@ -108,16 +108,27 @@ class BlobScanner:
                 except StorageError as error:
                     self._warn(error)
                     scan_at = clock.time() + self._interval
-            pause = max(0.05, scan_at - clock.time()) if self._may_scan else 0.1
-            try:
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            if self._may_scan:
+                await self._signals.wait(
+                    self._wake, max(0.05, scan_at - clock.time()), retries=self._in_trouble or bool(self._pending)
+                )
+            else:
+                await self._until_allowed()
 
     @property
     def _may_scan(self) -> bool:
         return self._lock is None or self._lock.allowed.is_set()
+
+    async def _until_allowed(self) -> None:
+        """Wait until this host may scan, or until something else happens."""
+        assert self._lock is not None
+        waiting = [asyncio.create_task(event.wait()) for event in (self._lock.allowed, self._wake)]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
     async def _look_at_pending(self) -> StorageError | None:
         """Check pending blobs. Returns the error of a blob that could not be checked; it stays pending."""

@@ -91,7 +91,7 @@ class QueueListener:
                 self._wake.clear()
                 pause = await self._receive(backoff)
                 if pause and not self._stopping:
-                    await self._wait(pause)
+                    await self._signals.wait(self._account, self.queue, self._wake, pause)
             if self._tasks:
                 await asyncio.wait(self._tasks)
         finally:
@@ -114,13 +114,6 @@ class QueueListener:
         ):
             self._progress.clear()
             await self._progress.wait()
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
 
     async def _receive(self, backoff: PollBackoff) -> float:
         """Receive once. Returns the seconds to wait before the next time."""

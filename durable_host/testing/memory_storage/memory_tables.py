@@ -6,10 +6,16 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
-from modelled_answer import Answer, Refused, Request, as_json, odata_error
-from table_filters import Row, partition_of, predicate
 
 from durable_host import timestamp
+from durable_host.testing.memory_storage.storage_exchange import (
+    RequestRefused,
+    StorageAnswer,
+    StorageRequest,
+    json_bytes,
+    odata_error,
+)
+from durable_host.testing.memory_storage.table_filters import Row, partition_of, predicate
 
 _KEYS = re.compile(r"^([A-Za-z][A-Za-z0-9]*)\(PartitionKey='((?:[^']|'')*)',\s*RowKey='((?:[^']|'')*)'\)$")
 _PART_TARGET = re.compile(rb"\r\n\r\n(POST|PUT|MERGE|DELETE) (\S+) HTTP/1\.1\r\n")
@@ -22,7 +28,7 @@ _LONGEST_TEXT = 32_768
 _decode = msgspec.json.Decoder().decode
 
 
-class Stored:
+class MemoryRow:
     """One entity. `row` is the JSON of its properties with their annotations; it is replaced, never changed."""
 
     __slots__ = ("etag", "row", "written")
@@ -33,10 +39,10 @@ class Stored:
         self.written = written
 
 
-Table = dict[str, dict[str, Stored]]
+Table = dict[str, dict[str, MemoryRow]]
 
 
-class ModelledTables:
+class MemoryTables:
     """Tables by name; rows by partition and row key."""
 
     def __init__(self, now: Callable[[], int]) -> None:
@@ -45,8 +51,8 @@ class ModelledTables:
         self._now = now
         self._writes = 0
 
-    def answer(self, request: Request) -> Answer:
-        """Raises Refused."""
+    def answer(self, request: StorageRequest) -> StorageAnswer:
+        """Raises RequestRefused."""
         path = request.path.lstrip("/")
         if path == "$batch":
             return self._transaction(request.body)
@@ -56,16 +62,16 @@ class ModelledTables:
             return self._query(request, path[:-2])
         if request.method == "POST":
             stored = self._write("POST", path, "", "", _decode(request.body), None)
-            return Answer(204, {"ETag": stored.etag})
+            return StorageAnswer(204, {"ETag": stored.etag})
         name, partition, row = _address(path)
         if request.method == "GET":
             return self._read(request, name, partition, row)
         condition = request.headers.get("If-Match")
         if request.method == "DELETE":
             self._delete(self._existing(name), partition, row, condition)
-            return Answer(204)
+            return StorageAnswer(204)
         stored = self._write(request.method, name, partition, row, _decode(request.body), condition)
-        return Answer(204, {"ETag": stored.etag})
+        return StorageAnswer(204, {"ETag": stored.etag})
 
     def rows(self, table: str) -> list[Row]:
         """All rows of a table in key order, without annotations."""
@@ -77,36 +83,36 @@ class ModelledTables:
         found = self.tables.get(table, {}).get(partition, {})
         return {key: found[key].row for key in sorted(found)}
 
-    def _table(self, request: Request, path: str) -> Answer:
+    def _table(self, request: StorageRequest, path: str) -> StorageAnswer:
         if request.method == "POST":
             name = _decode(request.body)["TableName"]
             if name in self.tables:
-                raise Refused(409, "TableAlreadyExists")
+                raise RequestRefused(409, "TableAlreadyExists")
             self.tables[name] = {}
-            return Answer(204)
+            return StorageAnswer(204)
         if request.method == "DELETE":
             name = path[len("Tables('") : -len("')")]
             if self.tables.pop(name, None) is None:
-                raise Refused(404, "ResourceNotFound")
-            return Answer(204)
+                raise RequestRefused(404, "ResourceNotFound")
+            return StorageAnswer(204)
         text = request.query.get("$filter")
         matches = predicate(text) if text else lambda row: True
         rows: list[Row] = [{"TableName": name} for name in sorted(self.tables)]
-        return Answer(200, {}, as_json({"value": [row for row in rows if matches(row)]}))
+        return StorageAnswer(200, {}, json_bytes({"value": [row for row in rows if matches(row)]}))
 
     def _existing(self, name: str) -> Table:
         table = self.tables.get(name)
         if table is None:
-            raise Refused(404, "TableNotFound")
+            raise RequestRefused(404, "TableNotFound")
         return table
 
-    def _read(self, request: Request, name: str, partition: str, row: str) -> Answer:
+    def _read(self, request: StorageRequest, name: str, partition: str, row: str) -> StorageAnswer:
         stored = self._existing(name).get(partition, {}).get(row)
         if stored is None:
-            raise Refused(404, "ResourceNotFound")
-        return Answer(200, {"ETag": stored.etag}, as_json(_shown(stored, _selected(request))))
+            raise RequestRefused(404, "ResourceNotFound")
+        return StorageAnswer(200, {"ETag": stored.etag}, json_bytes(_shown(stored, _selected(request))))
 
-    def _query(self, request: Request, name: str) -> Answer:
+    def _query(self, request: StorageRequest, name: str) -> StorageAnswer:
         table = self._existing(name)
         text = request.query.get("$filter")
         only = partition_of(text) if text else None
@@ -116,7 +122,7 @@ class ModelledTables:
             try:
                 matches = predicate(text) if text else None
             except (ValueError, KeyError, IndexError):
-                raise Refused(400, "InvalidInput") from None
+                raise RequestRefused(400, "InvalidInput") from None
             everything = [stored for partition in sorted(table) for _, stored in sorted(table[partition].items())]
             candidates = [stored for stored in everything if matches is None or matches(stored.row)]
         begin = (request.query.get("NextPartitionKey"), request.query.get("NextRowKey") or "")
@@ -129,9 +135,9 @@ class ModelledTables:
             following = candidates[size].row
             headers["x-ms-continuation-NextPartitionKey"] = following["PartitionKey"]
             headers["x-ms-continuation-NextRowKey"] = following["RowKey"]
-        return Answer(200, headers, as_json({"value": [_shown(one, selected) for one in candidates[:size]]}))
+        return StorageAnswer(200, headers, json_bytes({"value": [_shown(one, selected) for one in candidates[:size]]}))
 
-    def _write(self, method: str, name: str, partition: str, row: str, given: Row, condition: str | None) -> Stored:
+    def _write(self, method: str, name: str, partition: str, row: str, given: Row, condition: str | None) -> MemoryRow:
         table = self._existing(name)
         if method == "POST":
             partition, row = given["PartitionKey"], given["RowKey"]
@@ -139,44 +145,44 @@ class ModelledTables:
         old = table.get(partition, {}).get(row)
         if method == "POST":
             if old is not None:
-                raise Refused(409, "EntityAlreadyExists")
+                raise RequestRefused(409, "EntityAlreadyExists")
         elif condition is not None:
             if old is None:
-                raise Refused(404, "ResourceNotFound")
+                raise RequestRefused(404, "ResourceNotFound")
             if condition not in ("*", old.etag):
-                raise Refused(412, "UpdateConditionNotSatisfied")
+                raise RequestRefused(412, "UpdateConditionNotSatisfied")
         stored = self._stored(given, old if method == "MERGE" else None)
         table.setdefault(partition, {})[row] = stored
         return stored
 
-    def _stored(self, given: Row, old: Stored | None) -> Stored:
+    def _stored(self, given: Row, old: MemoryRow | None) -> MemoryRow:
         row: Row = {}
         if old is not None:
             row = {name: value for name, value in old.row.items() if name.removesuffix(_TYPE) not in given}
         row |= {name: value for name, value in given.items() if value is not None}
         self._writes += 1
         written = timestamp.to_round_trip(self._now())
-        return Stored(row, f"W/\"datetime'{written[:-1]}{self._writes:06d}Z'\"".replace(":", "%3A"), written)
+        return MemoryRow(row, f"W/\"datetime'{written[:-1]}{self._writes:06d}Z'\"".replace(":", "%3A"), written)
 
     def _delete(self, table: Table, partition: str, row: str, condition: str | None) -> None:
         old = table.get(partition, {}).get(row)
         if old is None:
-            raise Refused(404, "ResourceNotFound")
+            raise RequestRefused(404, "ResourceNotFound")
         if condition not in (None, "*", old.etag):
-            raise Refused(412, "UpdateConditionNotSatisfied")
+            raise RequestRefused(412, "UpdateConditionNotSatisfied")
         del table[partition][row]
         if not table[partition]:
             del table[partition]
 
-    def _transaction(self, body: bytes) -> Answer:
+    def _transaction(self, body: bytes) -> StorageAnswer:
         """All or nothing: what was changed is put back when one part fails."""
-        undo: list[tuple[Table, str, dict[str, Stored]]] = []
+        undo: list[tuple[Table, str, dict[str, MemoryRow]]] = []
         parts: list[bytes] = []
         changes = body.removesuffix(_TAIL).split(b"--changeset_c\r\n")[1:]
         for number, part in enumerate(changes):
             try:
                 etag = self._part(part, undo)
-            except Refused as refused:
+            except RequestRefused as refused:
                 for table, partition, before in reversed(undo):
                     table.pop(partition, None)
                     if before:
@@ -188,7 +194,7 @@ class ModelledTables:
             parts.append(f"HTTP/1.1 204 No Content\r\n{tag}\r\n".encode())
         return _batch(parts)
 
-    def _part(self, part: bytes, undo: list[tuple[Table, str, dict[str, Stored]]]) -> str:
+    def _part(self, part: bytes, undo: list[tuple[Table, str, dict[str, MemoryRow]]]) -> str:
         target = _PART_TARGET.search(part)
         assert target is not None, part
         method, url = target.group(1).decode(), target.group(2).decode()
@@ -212,17 +218,17 @@ class ModelledTables:
 def _address(path: str) -> tuple[str, str, str]:
     found = _KEYS.match(path)
     if found is None:
-        raise Refused(400, "InvalidUri")
+        raise RequestRefused(400, "InvalidUri")
     name, partition, row = found.groups()
     return name, partition.replace("''", "'"), row.replace("''", "'")
 
 
-def _selected(request: Request) -> list[str] | None:
+def _selected(request: StorageRequest) -> list[str] | None:
     text = request.query.get("$select")
     return text.split(",") if text else None
 
 
-def _shown(stored: Stored, selected: list[str] | None) -> dict[str, Any]:
+def _shown(stored: MemoryRow, selected: list[str] | None) -> dict[str, Any]:
     row = {"odata.etag": stored.etag, **stored.row, "Timestamp": stored.written}
     if selected is None:
         return row
@@ -232,11 +238,11 @@ def _shown(stored: Stored, selected: list[str] | None) -> dict[str, Any]:
 def _check(given: Row) -> None:
     for value in given.values():
         if isinstance(value, str) and len(value) > _LONGEST_TEXT:
-            raise Refused(400, "PropertyValueTooLarge")
+            raise RequestRefused(400, "PropertyValueTooLarge")
 
 
-def _batch(parts: list[bytes]) -> Answer:
+def _batch(parts: list[bytes]) -> StorageAnswer:
     head = b"--changesetresponse_x\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
     body = b"--batchresponse_x\r\nContent-Type: multipart/mixed; boundary=changesetresponse_x\r\n\r\n"
     body += b"\r\n".join(head + part for part in parts) + b"\r\n--changesetresponse_x--\r\n--batchresponse_x--\r\n"
-    return Answer(202, {"Content-Type": "multipart/mixed; boundary=batchresponse_x"}, body)
+    return StorageAnswer(202, {"Content-Type": "multipart/mixed; boundary=batchresponse_x"}, body)

@@ -1,0 +1,1 @@
+"""Azure Storage in memory: queues, blobs and tables that behave like the services, in virtual time."""

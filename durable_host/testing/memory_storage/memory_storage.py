@@ -1,0 +1,51 @@
+"""All storage accounts of an app under test, in memory and in virtual time."""
+
+from functools import partial
+
+from durable_host.clock import Clock
+from durable_host.config.connection import Connection
+from durable_host.config.connections import DEVELOPMENT_ACCOUNT, parse_connection_string
+from durable_host.storage.account import StorageAccount
+from durable_host.testing.memory_storage.memory_account import MemoryAccount
+from durable_host.testing.memory_storage.memory_connections import MemoryPorts
+from durable_host.testing.memory_storage.memory_queues import MemoryQueues
+from durable_host.testing.memory_storage.memory_session import MemorySession
+from durable_host.testing.memory_storage.memory_signals import MemoryBlobSignals, MemoryQueueSignals
+from durable_host.testing.memory_storage.storage_exchange import StorageAnswer, StorageRequest
+
+
+class MemoryStorage:
+    """Accounts by name; an account exists as soon as somebody uses it. `ports` are in the addresses of the services."""
+
+    def __init__(self, clock: Clock, ports: MemoryPorts) -> None:
+        self._clock = clock
+        self._ports = ports
+        self._accounts: dict[str, MemoryAccount] = {}
+        self.queue_signals = MemoryQueueSignals(clock, self._queues_at)
+        self.blob_signals = MemoryBlobSignals(clock)
+
+    def account(self, name: str = DEVELOPMENT_ACCOUNT) -> MemoryAccount:
+        """The account with this name."""
+        found = self._accounts.get(name)
+        if found is None:
+            found = self._accounts[name] = MemoryAccount(
+                self._clock.now,
+                queue_changed=partial(self.queue_signals.notify, f"http://127.0.0.1:{self._ports.queue}/{name}"),
+                blob_written=partial(self.blob_signals.notify, f"http://127.0.0.1:{self._ports.blob}/{name}"),
+            )
+        return found
+
+    def client(self, connection: Connection | None = None) -> StorageAccount:
+        """The host's client for an account; without a connection, for that of `AzureWebJobsStorage` by default."""
+        reached = connection or parse_connection_string(self._ports.connection_string())
+        return StorageAccount(reached, session=MemorySession(reached, partial(self._carry, reached.account_name)))
+
+    def answer(self, account: str, request: StorageRequest) -> StorageAnswer:
+        """Let a request to an account take effect."""
+        return self.account(account).answer(request)
+
+    async def _carry(self, account: str, request: StorageRequest) -> StorageAnswer:
+        return self.answer(account, request)
+
+    def _queues_at(self, endpoint: str) -> MemoryQueues:
+        return self.account(endpoint.rpartition("/")[2]).queues
