@@ -109,7 +109,9 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
         ),
         http=http,
         absent_http=AbsentRoutes(_absent_http(functions), config.host.http.route_prefix, explain=details.shown),
-        triggers=app_triggers(functions, parts.invoker, accounts, config, parts.signals, parts.blob_signals, parts.clock),
+        triggers=app_triggers(
+            functions, parts.invoker, accounts, config, parts.signals, parts.blob_signals, parts.clock
+        ),
         starts=manual_starts(
             parts.invoker,
             parts.clock,

@@ -1,18 +1,21 @@
 """The port below the test API: an app in memory and virtual time, or a real host with real time."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from durable_host.dashboard.views.ledger import LedgerEvent
 from durable_host.dashboard.views.waits import OpenWait
 from durable_host.durable.model.events import HistoryEvent
+from durable_host.storage.account import StorageAccount
 from durable_host.testing.doubles import Doubles
 from durable_host.testing.http_client import HttpClient
 from durable_host.testing.instance_record import Instance
 from durable_host.testing.log_entry import LogEntry
+
+T = TypeVar("T")
 
 
 class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +110,27 @@ class AppBackend(Protocol):
 
     def replay(self, history: list[dict[str, Any]]) -> None:
         """Replay a history of `func durable get-history --as-stored`. Raises ReplayFailed."""
+        ...
+
+    @property
+    def connection_string(self) -> str:
+        """The storage account of `AzureWebJobsStorage`, for clients of the storage SDKs."""
+        ...
+
+    @property
+    def message_encoding(self) -> str:
+        """`messageEncoding` of queues in host.json: `base64` or `none`."""
+        ...
+
+    def use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
+        """Do something with the account of a connection setting (None: `AzureWebJobsStorage`), and what follows.
+
+        Raises ConnectionMissing, ConnectionInvalid and StorageError.
+        """
+        ...
+
+    def visible_messages(self, queue: str, connection: str | None) -> list[str]:
+        """The encoded texts of the messages that could be received now; empty if the queue does not exist."""
         ...
 
     @property

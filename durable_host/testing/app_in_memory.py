@@ -1,4 +1,4 @@
-"""Runs a loaded app in virtual time: task hub in memory and durable runtime, without listeners."""
+"""Runs a loaded app in virtual time: task hub and storage in memory, triggers and durable runtime."""
 
 import asyncio
 import logging
@@ -11,8 +11,6 @@ from typing import Any
 import aiohttp
 
 from durable_host.bindings.accounts import Accounts
-from durable_host.bindings.blob_signals import BlobSignals
-from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.dashboard.sources import HubSource
 from durable_host.durable.api import DurableClient
 from durable_host.durable.engine.numbered_replay import replay_history
@@ -21,6 +19,7 @@ from durable_host.durable.taskhub.azure.history_json import read_history
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.durable.user_code import dialect_of, numbers_its_actions
 from durable_host.host.durable_services import DurableServices
+from durable_host.host.listeners import Listeners
 from durable_host.host.served_app import AppParts, ServedApp, served_app
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invocation_log import CALLED
@@ -30,6 +29,7 @@ from durable_host.testing.chaos.chaos_run import active_run
 from durable_host.testing.chaos.chaos_stage import ChaosStage
 from durable_host.testing.doubles import Doubles, double_names, language_of
 from durable_host.testing.indexed_app import IndexedApp
+from durable_host.testing.memory_storage.memory_storage import MemoryStorage
 from durable_host.testing.stand_ins import with_stand_ins
 from durable_host.testing.virtual_clock import VirtualClock
 from durable_host.testing.web_in_memory import WebInMemory
@@ -56,15 +56,17 @@ class WorkerClock(VirtualClock):
 
 
 class AppInMemory:
-    """One run of a loaded app, with its own task hub and time. Start and stop it in the same event loop."""
+    """One run of a loaded app, with its own task hub, storage and time. Start and stop it in the same event loop."""
 
     def __init__(self, indexed: IndexedApp, start: datetime, streams: Callable[[], int]) -> None:
         self._streams = streams
-        self._config = indexed.config
+        self.config = self._config = indexed.config
+        self._server = indexed.server
         self._index = indexed.index
         self._pool = indexed.pool
         self.clock = WorkerClock(start, self._is_busy)
-        self._accounts = Accounts(self._config.settings)
+        self.storage = MemoryStorage(self.clock, indexed.ports)
+        self._accounts = Accounts(self._config.settings, opens=self.storage.client)
         self._invoker = Invoker(self._pool, BindingRegistry(), clock=self.clock)
         self._app: ServedApp | None = None
         self._durable: DurableServices | None = None
@@ -77,7 +79,7 @@ class AppInMemory:
 
     @classmethod
     async def start(cls, indexed: IndexedApp, start: datetime, streams: Callable[[], int] = lambda: 0) -> "AppInMemory":
-        """Run the durable functions of the app, from the virtual time `start`.
+        """Run the durable functions and the triggers of the app, from the virtual time `start`.
 
         `streams` is the number of calls that write responses which the test reads piece by piece: nobody waits for
         them. Raises HostError.
@@ -105,6 +107,12 @@ class AppInMemory:
             self._ending.push_async_callback(self.web.close)
             self._ending.push_async_callback(self._session.close)
         return self._session
+
+    @property
+    def accounts(self) -> Accounts:
+        """The storage accounts of the app's connections."""
+        assert self._app is not None
+        return self._app.accounts
 
     @property
     def client(self) -> DurableClient:
@@ -180,10 +188,11 @@ class AppInMemory:
         parts = AppParts(
             invoker=self._invoker,
             accounts=self._accounts,
-            signals=QueueSignals(),
-            blob_signals=BlobSignals(),
+            signals=self.storage.queue_signals,
+            blob_signals=self.storage.blob_signals,
             client_payload=self._client_payload,
             base_url=BASE_URL,
+            clock=self.clock,
         )
         app = self._app = served_app(parts, self._config, index)
         doubles = self._doubles = Doubles(
@@ -216,6 +225,11 @@ class AppInMemory:
         if chaos is not None:
             self._ending.push_async_callback(chaos.stop)
             chaos.start(durable.runtime)
+        self._server.answers = self.storage.answer
+        listeners = Listeners()
+        self._ending.push_async_callback(listeners.stop, _GRACE)
+        listeners.replace(app.triggers.listeners)
+        await self.clock.settle()
 
     async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
         assert self._durable is not None

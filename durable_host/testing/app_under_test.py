@@ -7,13 +7,16 @@ from typing import Any, Self
 
 from durable_host.testing.activity_double import ActivityDouble
 from durable_host.testing.app_backend import AppBackend
+from durable_host.testing.container_handle import ContainerHandle
 from durable_host.testing.entity_handle import EntityHandle
 from durable_host.testing.http_client import HttpClient
 from durable_host.testing.instance_handle import InstanceHandle
 from durable_host.testing.json_values import as_json
 from durable_host.testing.log_entry import LogEntry
 from durable_host.testing.output_recorder import OutputRecorder
+from durable_host.testing.queue_handle import QueueHandle
 from durable_host.testing.settled import Settled
+from durable_host.testing.table_handle import TableHandle
 from durable_host.testing.wait_condition import status_name
 
 _REPORTED = 5
@@ -113,6 +116,23 @@ class AppUnderTest(Settled):
         document = history if isinstance(history, list) else json.loads(Path(history).read_text("utf-8-sig"))
         self._backend.replay(document)
         return self
+
+    def queue(self, name: str, *, connection: str | None = None) -> QueueHandle:
+        """A queue. `connection` is the name of the app setting of its account (default: `AzureWebJobsStorage`)."""
+        return QueueHandle(self._backend, name, connection)
+
+    def container(self, name: str, *, connection: str | None = None) -> ContainerHandle:
+        """A blob container; `connection` as for `queue`."""
+        return ContainerHandle(self._backend, name, connection)
+
+    def table(self, name: str, *, connection: str | None = None) -> TableHandle:
+        """A table; `connection` as for `queue`."""
+        return TableHandle(self._backend, name, connection)
+
+    @property
+    def connection_string(self) -> str:
+        """The app's storage account (`AzureWebJobsStorage`), for clients of the storage SDKs in tests."""
+        return self._backend.connection_string
 
     @property
     def logs(self) -> list[LogEntry]:

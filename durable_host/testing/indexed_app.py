@@ -5,11 +5,15 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import msgspec
+
 from durable_host.config import HostConfig, StartOptions, load, project
 from durable_host.errors import ConfigurationError, HostError
 from durable_host.host.worker_start import worker_options
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
+from durable_host.testing.memory_storage.memory_connections import MemoryPorts, settings_in_memory
+from durable_host.testing.memory_storage.memory_server import MemoryServer
 
 _GRACE = 1.0
 _LOOKS_EVERY = 0.001
@@ -27,9 +31,16 @@ def app_folder(root: Path) -> Path:
 
 
 class IndexedApp:
-    """The configuration of an app, its worker processes, and the functions that they found."""
+    """The configuration of an app, its worker processes, and the functions that they found.
 
-    def __init__(self, config: HostConfig, pool: WorkerPool, index: IndexResult) -> None:
+    All storage accounts in its settings are in memory, at `ports` of this machine.
+    """
+
+    def __init__(
+        self, config: HostConfig, pool: WorkerPool, index: IndexResult, server: MemoryServer, ports: MemoryPorts
+    ) -> None:
+        self.server = server
+        self.ports = ports
         self.config = config
         self.pool = pool
         self.index = index
@@ -39,8 +50,12 @@ class IndexedApp:
         """Load the app that is in `root` or above it. Raises HostError if it does not load."""
         try:
             config = load(app_folder(root), environ=environ)
-            pool = WorkerPool(worker_options(config, StartOptions(python=python)))
             async with AsyncExitStack() as ending:
+                server = MemoryServer()
+                ending.push_async_callback(server.close)
+                ports = await server.start()
+                config = msgspec.structs.replace(config, settings=settings_in_memory(config.settings, ports))
+                pool = WorkerPool(worker_options(config, StartOptions(python=python)))
                 ending.push_async_callback(pool.stop, _GRACE)
                 index = await pool.start()
                 if index.failure is not None:
@@ -50,7 +65,7 @@ class IndexedApp:
             for text in filter(None, (error.cause, error.remedy)):
                 error.add_note(text)
             raise
-        return cls(config, pool, index)
+        return cls(config, pool, index, server, ports)
 
     async def end_calls(self) -> None:
         """If a test was interrupted while a function ran, end the worker process. The pool starts another one."""
@@ -62,3 +77,4 @@ class IndexedApp:
     async def close(self) -> None:
         """End the worker processes."""
         await self.pool.stop(_GRACE)
+        await self.server.close()

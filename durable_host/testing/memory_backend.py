@@ -1,7 +1,7 @@
 """`AppBackend` in this process: the app's worker is loaded once, everything else is in memory and in virtual time."""
 
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ import aiohttp
 from durable_host import timestamp
 from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.storage.account import StorageAccount
 from durable_host.testing.app_backend import InstanceView
 from durable_host.testing.app_in_memory import BASE_URL, AppInMemory
 from durable_host.testing.app_keys import AppKeys
@@ -109,14 +110,14 @@ class MemoryBackend:
         return self._then_settle(start)
 
     def instance(self, instance_id: str) -> Instance | None:
-        state = self.run(self.app.client.get(instance_id))
+        state = self._when_settled(self.app.client.get(instance_id))
         return None if state is None else instance_of(state, encodes_twice=self.app.encodes_inputs_twice)
 
     def instances(self, name: str | None, status: str | None) -> list[Instance]:
-        return self.run(self._instances(name, status))
+        return self._when_settled(self._instances(name, status))
 
     def view(self, instance_id: str) -> InstanceView:
-        return self.run(self._views.read(self.app.source, instance_id))
+        return self._when_settled(self._views.read(self.app.source, instance_id))
 
     def raise_event(self, instance_id: str, name: str, data: Any) -> None:
         self._then_settle(self.app.client.raise_event(instance_id, name, as_json(data)))
@@ -144,7 +145,7 @@ class MemoryBackend:
         self._then_settle(self.app.client.entities.signal(name, key, operation, text))
 
     def entity_state(self, name: str, key: str) -> str | None:
-        found = self.run(self.app.client.entities.get(name, key))
+        found = self._when_settled(self.app.client.entities.get(name, key))
         return None if found is None else found.state
 
     def call(self, function: str, content: str) -> Any:
@@ -169,8 +170,30 @@ class MemoryBackend:
         self.run(self.app.replay(history))
 
     @property
+    def connection_string(self) -> str:
+        return self.app.storage.connection_string
+
+    @property
+    def message_encoding(self) -> str:
+        return self.app.config.host.queues.message_encoding
+
+    def use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
+        return self._then_settle(self._use_storage(work, connection))
+
+    def visible_messages(self, queue: str, connection: str | None) -> list[str]:
+        return self._when_settled(self._visible_messages(queue, connection))
+
+    @property
     def logs(self) -> list[LogEntry]:
         return self._logs.kept()
+
+    async def _use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
+        await self.app.clock.settle()
+        return await work(self.app.accounts.account(connection))
+
+    async def _visible_messages(self, queue: str, connection: str | None) -> list[str]:
+        account = self.app.accounts.account(connection).connection.account_name
+        return [message.text for message in self.app.storage.account(account).queues.visible(queue)]
 
     async def _instances(self, name: str | None, status: str | None) -> list[Instance]:
         statuses = frozenset[OrchestrationStatus]() if status is None else frozenset({OrchestrationStatus[status]})
@@ -190,6 +213,14 @@ class MemoryBackend:
 
     async def _settle(self) -> None:
         await self.app.clock.settle()
+
+    def _when_settled(self, work: Coroutine[Any, Any, T]) -> T:
+        """Read after everything that an SDK client in the test has begun."""
+        return self.run(self._read(work))
+
+    async def _read(self, work: Coroutine[Any, Any, T]) -> T:
+        await self.app.clock.settle()
+        return await work
 
     def _then_settle(self, work: Coroutine[Any, Any, T]) -> T:
         return self.run(self._settled(work))

@@ -9,8 +9,8 @@
             assert host.status(instance_id).output == {"status": "expired"}
 
 The app runs in a worker process on its own interpreter, as with `func start`, and its functions are the real ones. The
-task hub is in memory, and time is virtual: nothing is stored, there are no listeners and no ports, and timers and
-retries of triggers fire when the test advances time. Bindings that read or write storage still need it.
+task hub and the storage of bindings are in memory, and time is virtual: nothing is stored, and timers and retries of
+triggers fire when the test advances time. `FunctionApp` has more of the app.
 """
 
 import json

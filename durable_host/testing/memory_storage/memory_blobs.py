@@ -38,7 +38,7 @@ class MemoryBlob:
 
 @dataclass(slots=True)
 class MemoryContainer:
-    blobs: dict[str, MemoryBlob] = field(default_factory=dict)
+    blobs: dict[str, MemoryBlob] = field(default_factory=dict[str, MemoryBlob])
     lease: MemoryLease = field(default_factory=MemoryLease)
 
 

@@ -94,11 +94,11 @@ class MemoryQueues:
         now = self._now()
         return not any(one.visible_from <= now < one.expires for one in self.queues.get(queue, {}).values())
 
-    def next_visible(self, name: str) -> int | None:
-        """The time when the next hidden message of a queue becomes visible, in ticks; None without one."""
+    def next_visible(self, queue: str) -> int | None:
+        """The time when the next hidden message becomes visible, in ticks; None without one."""
         now = self._now()
         hidden = (
-            one.visible_from for one in self.queues.get(name, {}).values() if now < one.visible_from < one.expires
+            one.visible_from for one in self.queues.get(queue, {}).values() if now < one.visible_from < one.expires
         )
         return min(hidden, default=None)
 

@@ -36,7 +36,7 @@ class MemorySession:
     ) -> "CarriedRequest":
         """The request as an async context manager, as in aiohttp."""
         body = data if isinstance(data, bytes) else b"" if data is None else data.read()
-        target, _, query = str(url).partition("?")
+        target, _mark, query = str(url).partition("?")
         service, endpoint = next(known for known in self._endpoints if target.startswith(known[1]))
         values = dict(parse_qsl(query, keep_blank_values=True))
         path = unquote(target[len(endpoint) :]) or "/"

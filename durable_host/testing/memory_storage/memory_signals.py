@@ -5,7 +5,7 @@ A trigger that polled would always have something due, and virtual time would ne
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
@@ -58,7 +58,10 @@ async def _until(clock: Clock, event: asyncio.Event, due: int | None) -> None:
     if due is None:
         await event.wait()
         return
-    waiting = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(clock.sleep_until(due))]
+    waiting: list[asyncio.Future[Any]] = [
+        asyncio.ensure_future(event.wait()),
+        asyncio.ensure_future(clock.sleep_until(due)),
+    ]
     try:
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -24,6 +24,11 @@ class MemoryStorage:
         self.queue_signals = MemoryQueueSignals(clock, self._queues_at)
         self.blob_signals = MemoryBlobSignals(clock)
 
+    @property
+    def connection_string(self) -> str:
+        """A connection string for the account of `AzureWebJobsStorage` by default."""
+        return self._ports.connection_string()
+
     def account(self, name: str = DEVELOPMENT_ACCOUNT) -> MemoryAccount:
         """The account with this name."""
         found = self._accounts.get(name)

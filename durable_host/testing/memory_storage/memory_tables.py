@@ -96,9 +96,10 @@ class MemoryTables:
                 raise RequestRefused(404, "ResourceNotFound")
             return StorageAnswer(204)
         text = request.query.get("$filter")
-        matches = predicate(text) if text else lambda row: True
+        matches = predicate(text) if text else None
         rows: list[Row] = [{"TableName": name} for name in sorted(self.tables)]
-        return StorageAnswer(200, {}, json_bytes({"value": [row for row in rows if matches(row)]}))
+        found = [row for row in rows if matches is None or matches(row)]
+        return StorageAnswer(200, {}, json_bytes({"value": found}))
 
     def _existing(self, name: str) -> Table:
         table = self.tables.get(name)
