@@ -119,7 +119,7 @@ class AppBackend(Protocol):
 
     @property
     def message_encoding(self) -> str:
-        """`messageEncoding` of queues in host.json: `base64` or `none`."""
+        """How host.json says that texts of queue messages are encoded: as "base64" or "none"."""
         ...
 
     def use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
