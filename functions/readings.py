@@ -2,8 +2,8 @@
 
 `POST /api/readings/{sensor}` with `{"value": 21.5}` adds a reading, `GET` returns the aggregate, `DELETE` removes it.
 
-Signals are delivered at least once, so each reading has an ID, and the entity ignores those that it knows. A sensor that
-repeats a request can send an `"id"` of its own.
+Signals are delivered at least once, so each reading has an ID, and the entity ignores those that it knows. A sensor
+that repeats a request can send an `"id"` of its own.
 """
 
 # ruff: noqa: N802 - the names are those of functions as Azure shows them

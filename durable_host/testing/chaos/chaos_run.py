@@ -1,12 +1,15 @@
 """One run of a test with faults: what is injected, and what happened."""
 
+from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from durable_host.chaos.fault import Fault
-from durable_host.chaos.injector import Injector, ScheduledInjector, SeededInjector
+from durable_host.chaos.fault import Fault, FaultKind
+from durable_host.chaos.injector import Injector, Record, ScheduledInjector, SeededInjector
 from durable_host.testing.chaos.rates import RunRates
+
+_MOST_FOR_A_TARGET = 5
 
 
 class ChaosRun:
@@ -22,7 +25,7 @@ class ChaosRun:
     def seeded(cls, rates: RunRates, seed: int, number: int) -> "ChaosRun":
         """The faults that `seed` chooses."""
         run = cls(seed=seed, number=number)
-        run.injector = SeededInjector(rates, seed, run.faults.append)
+        run.injector = _BoundedInjector(rates, seed, run.faults.append)
         return run
 
     @classmethod
@@ -40,6 +43,23 @@ class ChaosRun:
             yield
         finally:
             _active.reset(token)
+
+
+class _BoundedInjector(SeededInjector):
+    """Injects each kind of fault a few times at most for each target, so that every test comes to its end."""
+
+    def __init__(self, rates: RunRates, seed: int, record: Record) -> None:
+        super().__init__(rates, seed, record)
+        self._happened: Counter[tuple[FaultKind, str]] = Counter()
+
+    def happens(self, kind: FaultKind, target: str, *, instance_id: str = "") -> Fault | None:
+        """See `Injector.happens`."""
+        if self._happened[kind, target] >= _MOST_FOR_A_TARGET:
+            return None
+        fault = super().happens(kind, target, instance_id=instance_id)
+        if fault is not None:
+            self._happened[kind, target] += 1
+        return fault
 
 
 _active: ContextVar[ChaosRun | None] = ContextVar("chaos run of this test", default=None)
