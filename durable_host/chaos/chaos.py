@@ -22,7 +22,7 @@ from durable_host.storage.transport import AccountSession
 
 _log = logging.getLogger("Host.Chaos")
 _MOST_AFFECTED = 200
-_PATIENCE = 3.0
+_PATIENCE = 4.0
 _CONNECTIONS = 16
 _KEEPALIVE = 600.0
 

@@ -1,5 +1,6 @@
 """What became of the instances that faults happened to."""
 
+import asyncio
 from collections.abc import Iterable
 
 from durable_host.durable.model.status import OrchestrationStatus
@@ -10,11 +11,10 @@ _MOST_NAMED = 5
 
 async def what_became(instance_ids: Iterable[str], hub: TaskHub) -> str:
     """Return one sentence. It names the instances that have not completed. Raises TaskHubUnavailable."""
+    reads = [hub.get_instance(one, fetch_input=False, fetch_output=False) for one in instance_ids]
     found: dict[OrchestrationStatus, list[str]] = {}
-    for instance_id in instance_ids:
-        state = await hub.get_instance(instance_id, fetch_input=False, fetch_output=False)
-        if state is not None:
-            found.setdefault(state.runtime_status, []).append(instance_id)
+    for state in filter(None, await asyncio.gather(*reads)):
+        found.setdefault(state.runtime_status, []).append(state.instance_id)
     total = sum(len(ids) for ids in found.values())
     parts = [_part(status, found[status]) for status in sorted(found, key=lambda one: one is not _GOOD)]
     return (

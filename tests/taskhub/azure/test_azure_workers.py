@@ -31,6 +31,24 @@ async def test_one_worker_owns_all_partitions_when_it_has_started(open_azure) ->
     assert len(hub.owned_partitions) == 4
 
 
+async def test_a_partition_that_is_lost_is_acquired_again_with_its_messages(
+    open_azure, storage: StorageAccount, hub_name: str
+) -> None:
+    hub = await open_azure()
+    queue = HubNames.of(hub_name, 4).queue_of("i")
+    await hub.send(raised("i"))
+    await receive(hub, 1)
+    await hub.lose_partition(queue)
+    assert hub.owned_partitions == set(HubNames.of(hub_name, 4).control_queues) - {queue}
+    await settled(hub, shares=[4])
+    client = await open_azure(worker=False, on=RecordingAccount(storage))
+    await client.send(raised("i", "Later"))
+    received = await receive(hub, 1)
+    assert received[0].message.event.name == "Later"
+    await hub.lose_partition("not-a-queue-of-this-hub")
+    assert len(hub.owned_partitions) == 4
+
+
 async def test_a_partition_whose_row_is_missing_is_added_and_served(
     open_azure, storage: StorageAccount, hub_name: str
 ) -> None:
