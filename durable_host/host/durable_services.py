@@ -19,6 +19,7 @@ from durable_host.durable.api import (
 )
 from durable_host.durable.api.client_payload import WEBHOOK_PATH, grpc_client_payload
 from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
+from durable_host.durable.runtime.http_activity import HttpActivity
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.durable.user_code import UserCode, numbers_its_actions
 from durable_host.host.durable_calls import DurableCalls
@@ -47,7 +48,8 @@ class DurableServices:
     `sdk_versions` are those of the packages of the app. `key` is the system key in management URLs, or None.
     `grpc_port`: see GrpcEndpoint. `on_failure` is called when the runtime has ended permanently. Tests pass their own
     `clock` and `hub`; the defaults are the real time and the configured hub. `around_code` returns the code that the
-    runtime uses instead of its argument, `wrap_hub` the hub to use in place of the configured one.
+    runtime uses instead of its argument, `wrap_hub` the hub to use in place of the configured one. `http` creates what
+    sends the requests of `call_http`.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class DurableServices:
         hub: TaskHub | None = None,
         around_code: Callable[[UserCode], UserCode] = lambda code: code,
         wrap_hub: WrapHub | None = None,
+        http: Callable[[], HttpActivity] = HttpActivity,
     ) -> None:
         self.config, self.accounts = config, accounts
         options = config.host.durable
@@ -90,6 +93,7 @@ class DurableServices:
             clock,
             activity_window=ACTIVITY_WINDOW_ON_EMULATOR if emulated else None,
             on_failure=on_failure,
+            http=http,
         )
 
         def is_of_v2() -> bool:

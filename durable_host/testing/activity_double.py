@@ -20,7 +20,7 @@ from durable_host.testing.behaviours import (
     checked_times,
     error_in_place,
 )
-from durable_host.testing.comparison_text import difference, indented, value_text
+from durable_host.testing.comparison_text import difference, indented, short_text, value_text
 from durable_host.testing.sdk_json import matches
 from durable_host.testing.stand_ins import Replacement
 
@@ -201,10 +201,10 @@ def _line(call: ActivityCall) -> str:
     if not call.has_ended:
         outcome = "is still running"
     else:
-        outcome = f"failed: {call.error}" if call.error is not None else f"returned {value_text(call.output)}"
+        outcome = f"failed: {call.error}" if call.error is not None else f"returned {short_text(call.output)}"
     attempt = f" (attempt {call.attempt})" if call.attempt > 1 else ""
     caller = f" for '{call.instance_id}'" if call.instance_id is not None else ""
-    return f"{value_text(call.input)}{caller}{attempt} {outcome}"
+    return f"{short_text(call.input)}{caller}{attempt} {outcome}"
 
 
 def _taken(expected: Any, rest: list[Any]) -> bool:

@@ -28,6 +28,7 @@ from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.testing.chaos.chaos_run import active_run
 from durable_host.testing.chaos.chaos_stage import ChaosStage
 from durable_host.testing.doubles import Doubles, double_names, language_of
+from durable_host.testing.http_calls import RecordedHttpCalls
 from durable_host.testing.indexed_app import IndexedApp
 from durable_host.testing.memory_storage.memory_storage import MemoryStorage
 from durable_host.testing.stand_ins import with_stand_ins
@@ -76,6 +77,7 @@ class AppInMemory:
         self.web = WebInMemory(self._config, self._pool, self._invoker, BASE_URL)
         self._ending = AsyncExitStack()
         self._ending.push_async_callback(self._accounts.close)
+        self._ending.push_async_callback(self.web.close)
 
     @classmethod
     async def start(cls, indexed: IndexedApp, start: datetime, streams: Callable[[], int] = lambda: 0) -> "AppInMemory":
@@ -103,8 +105,7 @@ class AppInMemory:
     async def http_session(self) -> aiohttp.ClientSession:
         """A session whose requests all go to this app."""
         if self._session is None:
-            self._session = await self.web.session()
-            self._ending.push_async_callback(self.web.close)
+            self._session = self.web.session()
             self._ending.push_async_callback(self._session.close)
         return self._session
 
@@ -216,6 +217,7 @@ class AppInMemory:
             grpc_port=None,
             clock=self.clock,
             hub=chaos.hub if chaos is not None else hub,
+            http=lambda: RecordedHttpCalls(doubles, self.clock, self.web.connector),
             around_code=chaos.code if chaos is not None else lambda code: code,
         )
         self._ending.push_async_callback(durable.close)

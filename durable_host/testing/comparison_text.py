@@ -14,6 +14,15 @@ def value_text(value: Any) -> str:
         return repr(value)
 
 
+def short_text(value: Any) -> str:
+    """A value as JSON on one line, cut off if it is very long."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=repr)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= _MOST_IN_LINE else f"{text[:_MOST_IN_LINE]}…"
+
+
 def difference(expected: Any, actual: Any) -> str:
     """The lines of both values: `-` marks what is only expected, `+` what is only actual, `?` where they differ."""
     before, after = _lines(expected), _lines(actual)
@@ -27,6 +36,7 @@ def indented(text: str, by: str = "  ") -> str:
 
 
 _LONGEST = 100
+_MOST_IN_LINE = 300
 
 
 def _lines(value: Any) -> list[str]:

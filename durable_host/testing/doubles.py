@@ -12,6 +12,7 @@ from durable_host.invocation.bindings import RESPONSE_TYPES
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.testing.activity_double import ActivityCall, ActivityDouble
 from durable_host.testing.behaviours import CodeLanguage
+from durable_host.testing.http_doubles import CALL_HTTP, as_response, http_activity
 from durable_host.testing.json_values import value_of
 from durable_host.testing.output_recorder import OutputRecorder, values_of
 from durable_host.testing.sdk_json import plain_json, typed_json
@@ -55,8 +56,12 @@ class Doubles:
         self._running: dict[str, tuple[str, int]] = {}
 
     def activity(self, name: str) -> ActivityDouble:
-        """The double of an activity, by durable name or function name. Raises LookupError if the app has no such."""
-        known = {function.casefold(): function for function in self._names.activities.values()}
+        """The double of an activity, by durable name or function name; `call_http` is that of all HTTP requests.
+
+        Raises LookupError if the app has no such activity.
+        """
+        known = {CALL_HTTP: http_activity(self._names.activities)}
+        known |= {function.casefold(): function for function in self._names.activities.values()}
         known |= {durable.casefold(): function for durable, function in self._names.activities.items()}
         function = known.get(name.casefold())
         if function is None:
@@ -89,7 +94,8 @@ class Doubles:
         self._running[run.run_id] = (run.function, len(calls))
         calls.append(call)
         double = self._activities.get(run.function)
-        return None if double is None else await double.replacement_of(value)
+        replacement = None if double is None else await double.replacement_of(value)
+        return None if replacement is None else as_response(replacement, run.function)
 
     async def activity_ended(self, run_id: str, output: str | None, error: str | None) -> None:
         function, index = self._running.pop(run_id)

@@ -22,7 +22,7 @@ from durable_host.testing.behaviours import (
     error_in_place,
     line_of_test,
 )
-from durable_host.testing.comparison_text import difference, indented, value_text
+from durable_host.testing.comparison_text import difference, indented, short_text, value_text
 from durable_host.testing.json_values import value_of
 from durable_host.testing.sdk_json import matches
 from durable_host.testing.stand_ins import Replacement
@@ -126,7 +126,7 @@ class OutputRecorder:
         values = self.values
         if not values:
             return "It got no value."
-        lines = "\n".join(f"{number}. {value_text(value)}" for number, value in enumerate(values, 1))
+        lines = "\n".join(f"{number}. {short_text(value)}" for number, value in enumerate(values, 1))
         return f"It got ({len(values)}):\n{indented(lines)}"
 
 

@@ -21,6 +21,8 @@ from durable_host.invocation.metadata import Binding
 from durable_host.invocation.requests import InvocationResponse
 
 ACTIVITY_TRIGGER = "activitytrigger"
+CANCELED = "The call was canceled: the host has ended."
+"""The error of an activity that was running when the host ended. It runs again in the next host."""
 
 
 class ActivityRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +98,7 @@ def _interception(stand_ins: StandIns, *, is_python: bool) -> Interception:
             await stand_ins.activity_ended(run_id, None, str(error))
             raise
         except asyncio.CancelledError:
-            await stand_ins.activity_ended(run_id, None, "The call was canceled: the host has ended.")
+            await stand_ins.activity_ended(run_id, None, CANCELED)
             raise
         returned = response.return_value
         if returned is None:

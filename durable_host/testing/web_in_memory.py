@@ -5,7 +5,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiohttp import BaseConnector, ClientRequest, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp import BaseConnector, ClientRequest, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
@@ -18,6 +18,7 @@ from durable_host.host.summary import described, function_lines, mcp_url
 from durable_host.host.web import CLOSE_CONNECTIONS_WITHIN
 from durable_host.host_id import host_id_of, instance_id
 from durable_host.http_port import HttpPort, body_limit
+from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.pool import WorkerPool
 from durable_host.testing import memory_transport
@@ -81,11 +82,15 @@ class WebInMemory:
             mcp=None if app.functions.mcp.is_empty else self._mcp,
         )
 
-    async def session(self) -> ClientSession:
-        """A session whose connections all end here, whatever host a URL names. It keeps no cookies."""
-        await self._port.open()
-        connector = MemoryConnector(self._port, ("127.0.0.1", self._url.port or 80))
-        return ClientSession(connector=connector, cookie_jar=DummyCookieJar(), headers={"User-Agent": _USER_AGENT})
+    def session(self) -> ClientSession:
+        """A session whose requests to the base URL end here. It keeps no cookies."""
+        return ClientSession(
+            connector=self.connector(), cookie_jar=DummyCookieJar(), headers={"User-Agent": _USER_AGENT}
+        )
+
+    def connector(self) -> BaseConnector:
+        """A connector for requests to this app, without a socket, and for others."""
+        return MemoryConnector(self._port, self._url.port or 80)
 
     async def close(self) -> None:
         """End all requests."""
@@ -172,17 +177,21 @@ class ControlInMemory:
     def set_offline(self, offline: bool) -> None: ...
 
 
-class MemoryConnector(BaseConnector):
-    """Connects a client to an `HttpPort` that does not listen."""
+class MemoryConnector(TCPConnector):
+    """Connects requests to a port of this machine with an `HttpPort` that does not listen, others with their server."""
 
-    def __init__(self, port: HttpPort, address: memory_transport.Address) -> None:
-        super().__init__(limit=0, keepalive_timeout=None)
-        self._port = port
-        self._address = address
+    def __init__(self, port: HttpPort, number: int) -> None:
+        super().__init__(limit=0, keepalive_timeout=None)  # pyright: ignore[reportUnknownMemberType]
+        self._http_port = port
+        self._number = number
 
     async def _create_connection(
         self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
     ) -> ResponseHandler:
+        url = req.url
+        if url.scheme != "http" or url.port != self._number or not is_local_host(url.host or ""):
+            return await super()._create_connection(req, traces, timeout)
+        await self._http_port.open()
         client = self._factory()
-        memory_transport.connect(client, self._port.connection(), server_address=self._address)
+        memory_transport.connect(client, self._http_port.connection(), server_address=("127.0.0.1", self._number))
         return client

@@ -4,13 +4,13 @@ Apps of both SDK generations run in real worker processes; storage is not needed
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from bench import durable_environments
-from durable_host.testing import FunctionApp
+from durable_host.testing import ActivityDouble, FunctionApp
 
 APP = """
 import json
@@ -59,6 +59,19 @@ async def place_order(req: func.HttpRequest, client) -> func.HttpResponse:
 def note(req: func.HttpRequest, letter: func.Out[str]) -> func.HttpResponse:
     letter.set(json.dumps({"to": req.route_params["who"], "text": req.get_body().decode()}))
     return func.HttpResponse("sent", status_code=201, headers={"X-Who": req.route_params["who"]})
+
+
+@app.orchestration_trigger(context_name="context")
+def price(context):
+    response = yield context.call_http("GET", context.get_input())
+    if isinstance(response, dict):
+        return [response["statusCode"], response["content"]]
+    return [response.status_code, response.content]
+
+
+@app.route(route="prices")
+def prices(req: func.HttpRequest) -> str:
+    return "30"
 
 
 @app.route(route="broken")
@@ -237,6 +250,39 @@ def test_a_function_of_the_test_answers_for_the_activity(app: FunctionApp) -> No
     instance = app.start("checkout", ORDER)
     instance.raise_event("Approval", "yes")
     assert instance.output[0] == 60
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_an_orchestrator_calls_its_own_app_without_a_socket(
+    app: FunctionApp, host: str, request: pytest.FixtureRequest
+) -> None:
+    if request.node.callspec.params["loaded"] == "2.x":
+        pytest.skip("the 2.x SDK sends the requests itself, through a socket")
+    assert app.start("price", f"http://{host}:7071/api/prices").wait().output == [200, "30"]
+
+
+@pytest.mark.parametrize("status", ["status_code", "statusCode"])
+def test_requests_of_orchestrators_are_recorded_and_replaced(app: FunctionApp, status: str) -> None:
+    requests = app.activity("call_http").returns({status: 201, "content": {"price": 7}})
+    assert app.start("price", "https://shop.example/7").wait().output == [201, '{"price": 7}']
+    (request,) = requests.inputs
+    assert (request["method"], request["uri"]) == ("GET", "https://shop.example/7")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "text"),
+    [
+        (lambda requests: requests.fails_with("no route to the shop"), "no route to the shop"),
+        (lambda requests: requests.returns("no response"), "is not a response"),
+    ],
+)
+def test_requests_of_orchestrators_fail(
+    app: FunctionApp, prepare: Callable[[ActivityDouble], object], text: str
+) -> None:
+    prepare(app.activity("call_http"))
+    instance = app.start("price", "https://shop.example/7").wait()
+    assert instance.status == "Failed"
+    assert text in str(instance.error)
 
 
 def test_a_reset_forgets_doubles_and_what_they_recorded(app: FunctionApp) -> None:

@@ -86,8 +86,7 @@ class _World:
 
     async def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            await self._port.open()
-            connector = MemoryConnector(self._port, ("127.0.0.1", 7071))
+            connector = MemoryConnector(self._port, 7071)
             self._session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         return self._session
 

@@ -54,6 +54,7 @@ class ActivityRunner:
         lost: LostWork,
         *,
         slots: int,
+        http: HttpActivity,
     ) -> None:
         self._hub = hub
         self._code = code
@@ -61,7 +62,7 @@ class ActivityRunner:
         self._diagnostics = diagnostics
         self._faults = faults
         self._lost = lost
-        self._http = HttpActivity()
+        self._http = http
         self._free = asyncio.Semaphore(slots)
         self._running = 0
         self._quiet = asyncio.Event()
@@ -143,7 +144,7 @@ class ActivityRunner:
         name, instance_id = scheduled.name, message.target.instance_id
         if name == HTTP_ACTIVITY:
             with tracing.activity(message, scheduled) as traced:
-                outcome = traced.activity(await self._http.run(scheduled.input))
+                outcome = traced.activity(await self._http.run(scheduled.input, instance_id))
             if outcome.error is not None:
                 return self._http.failure(message, outcome, now=self._clock.now())
         elif not self._code.has_activity(name):

@@ -4,7 +4,7 @@ Source: docs/protocol/durable-actions.md#callhttp
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import aiohttp
@@ -24,7 +24,9 @@ _CONTENT_HEADERS = frozenset({
 })  # fmt: skip
 
 
-class _HttpRequest(msgspec.Struct):
+class HttpCallRequest(msgspec.Struct):
+    """The request of an orchestrator. `timeout` is a .NET time span."""
+
     method: str
     uri: str
     content: str | None = None
@@ -34,18 +36,26 @@ class _HttpRequest(msgspec.Struct):
 
 
 class HttpActivity:
-    """Sends requests. They share one client session, which is opened for the first."""
+    """Sends requests. They share one client session, which is opened for the first.
 
-    def __init__(self) -> None:
+    Tests pass a `connector` that leads some requests elsewhere.
+    """
+
+    def __init__(self, connector: Callable[[], aiohttp.BaseConnector | None] = lambda: None) -> None:
+        self._connector = connector
         self._session: aiohttp.ClientSession | None = None
         self._tokens = TokenSource()
 
-    async def run(self, stored_input: str | None) -> ActivityOutcome:
+    async def run(self, stored_input: str | None, instance_id: str | None = None) -> ActivityOutcome:
         """Send the request. The outcome holds the response as JSON text, or the plain error text."""
         try:
             request = _request_of(stored_input)
         except ValueError as error:
             return ActivityOutcome(error=f"The HTTP request of call_http cannot be read: {error}")
+        return await self.answer(request, instance_id)
+
+    async def answer(self, request: HttpCallRequest, instance_id: str | None) -> ActivityOutcome:
+        """Send a request of an instance."""
         seconds = _seconds(request.timeout)
         try:
             headers = _headers_of(request)
@@ -77,9 +87,9 @@ class HttpActivity:
         if self._session is not None:
             await self._session.close()
 
-    async def _send(self, request: _HttpRequest, headers: list[tuple[str, str]], timeout: float) -> str:
+    async def _send(self, request: HttpCallRequest, headers: list[tuple[str, str]], timeout: float) -> str:
         if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+            self._session = aiohttp.ClientSession(connector=self._connector(), cookie_jar=aiohttp.DummyCookieJar())
         async with self._session.request(
             request.method.upper(),
             request.uri,
@@ -97,7 +107,7 @@ class HttpActivity:
             return json.dumps({"statusCode": response.status, "headers": shown, "content": content})
 
 
-def _request_of(stored_input: str | None) -> _HttpRequest:
+def _request_of(stored_input: str | None) -> HttpCallRequest:
     """Parse the request. Raises ValueError."""
     value: Any = json.loads(stored_input or "null")
     if isinstance(value, list):
@@ -105,10 +115,10 @@ def _request_of(stored_input: str | None) -> _HttpRequest:
         value = elements[0] if len(elements) == 1 else None
     if isinstance(value, str):
         value = json.loads(value)
-    return msgspec.convert(value, _HttpRequest)
+    return msgspec.convert(value, HttpCallRequest)
 
 
-def _headers_of(request: _HttpRequest) -> list[tuple[str, str]]:
+def _headers_of(request: HttpCallRequest) -> list[tuple[str, str]]:
     """Return the headers to send. Raises ValueError for unsupported content."""
     headers: list[tuple[str, str]] = []
     given: Mapping[str, str | list[str]] = request.headers or {}

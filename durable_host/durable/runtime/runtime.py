@@ -14,6 +14,7 @@ from durable_host.durable.runtime.activities import ActivityRunner
 from durable_host.durable.runtime.diagnostics import Diagnostics
 from durable_host.durable.runtime.dispatcher import WorkItemDispatcher
 from durable_host.durable.runtime.entities import EntityRunner
+from durable_host.durable.runtime.http_activity import HttpActivity
 from durable_host.durable.runtime.live import LiveInstances
 from durable_host.durable.runtime.lost_work import LostWork
 from durable_host.durable.runtime.orchestrations import OrchestrationRunner
@@ -53,7 +54,7 @@ class DurableRuntime:
 
     `activity_window` limits the outstanding activities of one instance (see EngineOptions). `session_capacity` is the
     number of instances whose state is kept in memory. After an internal error the runtime starts over; `on_failure` is
-    called if that does not help.
+    called if that does not help. `http` creates what sends the requests of `call_http`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class DurableRuntime:
         activity_window: int | None = None,
         session_capacity: int = DEFAULT_CAPACITY,
         on_failure: Callable[[RuntimeFailed], None] | None = None,
+        http: Callable[[], HttpActivity] = HttpActivity,
     ) -> None:
         self.live = LiveInstances()
         self.diagnostics = Diagnostics()
@@ -76,6 +78,7 @@ class DurableRuntime:
         self._activity_window = activity_window
         self._session_capacity = session_capacity
         self._on_failure = on_failure
+        self._http = http
         self._faults = StorageFaults(clock, hub.name)
         self._lost = LostWork(user_code, clock, self.diagnostics)
         self._recovery = Recovery(hub, self._faults, self._wake)
@@ -106,7 +109,14 @@ class DurableRuntime:
         slots = options.max_concurrent_entity_functions
         self._entities = WorkItemDispatcher("entity", slots, guarded(entities), release, clock)
         self._activities = ActivityRunner(
-            hub, user_code, clock, self.diagnostics, self._faults, lost, slots=options.max_concurrent_activity_functions
+            hub,
+            user_code,
+            clock,
+            self.diagnostics,
+            self._faults,
+            lost,
+            slots=options.max_concurrent_activity_functions,
+            http=self._http(),
         )
         self._watchdog = SessionWatchdog(
             self._sessions.all, clock, self.diagnostics, long_run=getattr(user_code, "long_run", LONG_RUN)
