@@ -49,7 +49,7 @@ class DurableServices:
     `grpc_port`: see GrpcEndpoint. `on_failure` is called when the runtime has ended permanently. Tests pass their own
     `clock` and `hub`; the defaults are the real time and the configured hub. `around_code` returns the code that the
     runtime uses instead of its argument, `wrap_hub` the hub to use in place of the configured one. `http` creates what
-    sends the requests of `call_http`.
+    sends the HTTP requests of orchestrators.
     """
 
     def __init__(

@@ -56,7 +56,7 @@ class Doubles:
         self._running: dict[str, tuple[str, int]] = {}
 
     def activity(self, name: str) -> ActivityDouble:
-        """The double of an activity, by durable name or function name; `call_http` is that of all HTTP requests.
+        """The double of an activity, by durable name or function name; "call_http" is that of all HTTP requests.
 
         Raises LookupError if the app has no such activity.
         """
