@@ -27,6 +27,9 @@ from durable_host.web.manual_invocation import plain_value
 
 T = TypeVar("T")
 
+_BETWEEN_TURNS = timestamp.TICKS_PER_SECOND // 1000
+"""At 2.x orchestrators, each turn is a microsecond later than the one before, and so are the timers that it creates."""
+
 
 class MemoryBackend:
     """Owns the loaded app and, for each test, an `AppInMemory`. Raises HostError if the app does not load."""
@@ -89,7 +92,7 @@ class MemoryBackend:
         return timedelta(days=366)
 
     def advance(self, by: timedelta) -> None:
-        self.run(self.app.clock.advance(by))
+        self.run(self._advance(by))
 
     def settle(self) -> None:
         self.run(self.app.clock.settle())
@@ -194,6 +197,13 @@ class MemoryBackend:
     async def _visible_messages(self, queue: str, connection: str | None) -> list[str]:
         account = self.app.accounts.account(connection).connection.account_name
         return [message.text for message in self.app.storage.account(account).queues.visible(queue)]
+
+    async def _advance(self, by: timedelta) -> None:
+        clock = self.app.clock
+        end = clock.now() + round(by.total_seconds() * timestamp.TICKS_PER_SECOND)
+        await clock.advance_to(end)
+        while (due := clock.next_due) is not None and due <= end + _BETWEEN_TURNS:
+            await clock.advance_to(due)
 
     async def _instances(self, name: str | None, status: str | None) -> list[Instance]:
         statuses = frozenset[OrchestrationStatus]() if status is None else frozenset({OrchestrationStatus[status]})
