@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from durable_host.testing.app_backend import AppBackend
+from durable_host.testing.app_backend import AppBackend, InstanceView
 from durable_host.testing.history_row import history_rows
 from durable_host.testing.instance_record import Instance, StillRunning
 from durable_host.testing.instance_report import instance_report
@@ -77,10 +77,12 @@ class _Waiting:
             history_rows(view.events),
             waits_are_known=view.waits_are_known,
         )
-        return "\n\n".join(filter(None, (headline, report, self._advice(one))))
+        return "\n\n".join(filter(None, (headline, report, self._advice(one, view))))
 
-    def _advice(self, one: Instance) -> str | None:
+    def _advice(self, one: Instance, view: InstanceView) -> str | None:
         wanted = self._condition.waiting_for
+        if wanted is not None and not view.waits_are_known:
+            return "Give wait_until custom_status=, calls= or condition= instead of waiting_for=."
         if wanted is not None and self._seen and wanted not in self._seen:
             names = ", ".join(f"'{name}'" for name in self._seen)
             return f"Until now it has waited for {names}, not for '{wanted}'."

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from real_apps import copy_of, runtime_settings
 
-from durable_host.testing import FunctionApp
+from durable_host.testing import FunctionApp, StillRunning
 
 pytestmark = pytest.mark.process
 
@@ -60,3 +60,12 @@ def test_the_orchestrator_gets_the_error_of_a_double_as_it_gets_a_real_one(app: 
     double = app.start("Everything", "fail").wait().output
     assert "activity says no: f" in real
     assert double.partition("\n")[0] == real.partition("\n")[0]
+
+
+def test_an_instance_shows_what_is_known_of_its_waits(app: FunctionApp) -> None:
+    urls = app.client.post("/api/budget", json={"title": "Desk", "amount": 12.5}).json()
+    instance = app.instance(urls["Id"]).wait_until(custom_status={"waiting": True})
+    with pytest.raises(StillRunning, match="Give wait_until custom_status=, calls= or condition= instead"):
+        instance.wait_until(waiting_for="Approval")
+    assert instance.raise_event("Approval", True).wait().output == "processed Desk 12.5"
+    instance.history.assert_contains(["EventRaised Approval", "TaskScheduled ProcessBudget"])

@@ -83,3 +83,12 @@ def test_messages_of_an_output_are_recorded_and_not_written(app: FunctionApp) ->
     mails = app.output("SendMails").discards()
     assert app.client.post("/api/mails", json=[{"to": "a"}, "b"]).status_code == 202
     mails.assert_wrote_exactly({"to": "a"}, "b")
+
+
+def test_an_instance_shows_its_waits_and_what_became_of_its_events(app: FunctionApp) -> None:
+    instance = app.instance(app.client.post("/api/approvals", json=REQUEST).json()["id"])
+    waits = instance.wait_until(waiting_for="Approval").waits
+    assert [wait.kind for wait in waits] == ["event", "timer"]
+    instance.raise_event("Other").raise_event("Approval", {"approved": True}).wait()
+    assert [(event.name, event.fate) for event in instance.ledger] == [("Other", "neverTaken"), ("Approval", "taken")]
+    instance.history.assert_contains(["EventRaised Approval", "TaskScheduled ApproveRequest"])
