@@ -27,7 +27,7 @@ from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.testing.chaos.chaos_run import active_run
 from durable_host.testing.chaos.chaos_stage import ChaosStage
-from durable_host.testing.doubles import Doubles, double_names, language_of
+from durable_host.testing.doubles import Doubles, double_names, functions_with_doubles, language_of
 from durable_host.testing.http_calls import RecordedHttpCalls
 from durable_host.testing.indexed_app import IndexedApp
 from durable_host.testing.memory_storage.memory_storage import MemoryStorage
@@ -196,9 +196,9 @@ class AppInMemory:
             clock=self.clock,
         )
         app = self._app = served_app(parts, self._config, index)
-        doubles = self._doubles = Doubles(
-            double_names(app.functions.served), language_of(self._config.runtime, index.sdk_versions)
-        )
+        functions = functions_with_doubles(app.functions)
+        language = language_of(self._config.runtime, index.sdk_versions)
+        doubles = self._doubles = Doubles(double_names(functions), language)
         self._invoker.adopt(with_stand_ins(app.pipeline, doubles, self._config.runtime))
         hub = SqliteTaskHub(":memory:", self._config.host.durable.hub_name, self.clock)
         run = active_run()
@@ -208,8 +208,8 @@ class AppInMemory:
             app.accounts,
             self._pool,
             self._invoker,
-            app.functions.served,
-            absent=app.functions.absent,
+            functions,
+            absent=tuple(one for one in app.functions.absent if one.name not in {known.name for known in functions}),
             sdk_versions=index.sdk_versions,
             base_url=BASE_URL,
             function_timeout=app.pipeline.function_timeout,

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from durable_host.host.durable_calls import durable_names
+from durable_host.host.functions import AppFunctions
 from durable_host.invocation.bindings import RESPONSE_TYPES
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.testing.activity_double import ActivityCall, ActivityDouble
@@ -16,7 +17,7 @@ from durable_host.testing.http_doubles import CALL_HTTP, as_response, http_activ
 from durable_host.testing.json_values import value_of
 from durable_host.testing.output_recorder import OutputRecorder, values_of
 from durable_host.testing.sdk_json import plain_json, typed_json
-from durable_host.testing.stand_ins import ActivityRun, OutputWrite, Replacement
+from durable_host.testing.stand_ins import ACTIVITY_TRIGGER, ActivityRun, OutputWrite, Replacement
 
 _GENERAL_ERRORS = {"python": "Exception", "node": "Error", "dotnet-isolated": "System.Exception"}
 
@@ -35,6 +36,16 @@ def double_names(functions: Iterable[FunctionMetadata]) -> DoubleNames:
         for function in functions
     }
     return DoubleNames(durable_names(functions).activities, {name: found for name, found in outputs.items() if found})
+
+
+def functions_with_doubles(functions: AppFunctions) -> tuple[FunctionMetadata, ...]:
+    """The functions that run, and activities that run only if a double replaces them: the host has no such binding."""
+    only_doubled = (one for one in functions.all if one.name in functions.not_served and _is_activity(one))
+    return (*functions.served, *only_doubled)
+
+
+def _is_activity(function: FunctionMetadata) -> bool:
+    return function.trigger.type.lower() == ACTIVITY_TRIGGER
 
 
 def language_of(runtime: str, sdk_versions: Mapping[str, str]) -> CodeLanguage:

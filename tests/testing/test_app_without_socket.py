@@ -47,6 +47,17 @@ def mail(message: dict, outbox: func.Out[str]) -> None:
     outbox.set(json.dumps(message))
 
 
+@app.orchestration_trigger(context_name="context")
+def customer(context):
+    return (yield context.call_activity("find", context.get_input()))
+
+
+@app.activity_trigger(input_name="id")
+@app.generic_input_binding(arg_name="row", type="cosmosDB", database_name="shop", container_name="customers")
+def find(id: str, row) -> str:
+    return row[0]["name"]
+
+
 @app.route(route="orders", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def place_order(req: func.HttpRequest, client) -> func.HttpResponse:
@@ -214,6 +225,16 @@ def test_calls_of_the_real_activities_are_recorded(app: FunctionApp) -> None:
     app.output("mail").assert_wrote({"to": "a@example.com", "receipt": {"receipt": 30}})
 
 
+def test_recorded_values_are_written_unless_the_test_discards_them(app: FunctionApp) -> None:
+    app.call("mail", {"to": "b@example.com"})
+    app.output("mail").discards(times=1)
+    app.call("mail", {"to": "c@example.com"})
+    app.call("mail", {"to": "d@example.com"})
+    written = [json.loads(message)["to"] for message in app.queue("mails").messages]
+    assert written == ["b@example.com", "d@example.com"]
+    assert [value["to"] for value in app.output("mail").json] == ["b@example.com", "c@example.com", "d@example.com"]
+
+
 def test_a_replaced_activity_does_not_run_and_writes_no_outputs(app: FunctionApp) -> None:
     app.activity("charge").returns("R1")
     app.activity("mail").returns(None)
@@ -283,6 +304,13 @@ def test_requests_of_orchestrators_fail(
     instance = app.start("price", "https://shop.example/7").wait()
     assert instance.status == "Failed"
     assert text in str(instance.error)
+
+
+def test_an_activity_with_a_binding_that_the_host_does_not_have_needs_a_double(app: FunctionApp) -> None:
+    failed = app.start("customer", "c-1").wait()
+    assert "no input binding of type 'cosmosDB' is served" in str(failed.error)
+    app.activity("find").returns("Ada")
+    assert app.start("customer", "c-1").wait().output == "Ada"
 
 
 def test_a_reset_forgets_doubles_and_what_they_recorded(app: FunctionApp) -> None:
