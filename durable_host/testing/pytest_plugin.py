@@ -97,8 +97,8 @@ def function_app(request: pytest.FixtureRequest, _durable_host_apps: LoadedApps)
     try:
         return _durable_host_apps.fresh(app_choice(request))
     except HostError as error:
-        lines = filter(None, (f"{error.code}: {error.message}", error.cause, error.remedy))
-        pytest.fail("\n".join(lines), pytrace=False)
+        reason = "\n".join(filter(None, (f"{error.code}: {error.message}", error.cause, error.remedy)))
+    pytest.fail(reason, pytrace=False)
 
 
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
