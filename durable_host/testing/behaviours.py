@@ -1,9 +1,12 @@
 """What a double does, in the order in which a test has said it."""
 
 import asyncio
+import concurrent.futures
 import inspect
 import traceback
 from collections.abc import Callable
+from itertools import dropwhile
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +16,10 @@ from durable_host.testing.stand_ins import ErrorInPlace, Replacement
 
 Answer = Callable[[Any], Any]
 """A function that gets the value of a call. Its result, or what it raises, replaces the real thing."""
+
+
+_MACHINERY = (__file__, str(Path(asyncio.__file__).parent), str(Path(concurrent.futures.__file__).parent))
+"""The files of the frames between the app and a function of the test."""
 
 
 class CodeLanguage(msgspec.Struct, frozen=True):
@@ -104,11 +111,8 @@ async def answered(answer: Answer, value: Any, encode: Callable[[Any], str]) -> 
     except Exception as error:
         name = type(error).__name__
         trace = traceback.TracebackException.from_exception(error)
-        trace.stack = traceback.StackSummary.from_list(trace.stack[_OWN_FRAMES:])
+        users = dropwhile(lambda frame: frame.filename.startswith(_MACHINERY), trace.stack)
+        trace.stack = traceback.StackSummary.from_list(list(users))
         return Replacement(error=ErrorInPlace(name, str(error), "".join(trace.format()).rstrip()))
     finally:
         in_callback.reset(token)
-
-
-_OWN_FRAMES = 3
-"""Frames of this module and of the thread pool, above those of the test."""

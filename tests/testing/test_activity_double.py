@@ -156,17 +156,27 @@ def test_a_function_of_the_test_replaces_the_activity(
     assert calls.call("21") == "42"
 
 
-def test_what_the_function_raises_fails_the_activity(calls: _Calls, charge: ActivityDouble) -> None:
-    def decline(amount: int) -> None:
-        raise PermissionError(f"no {amount}")
+def _decline(amount: int) -> None:
+    raise PermissionError(f"no {amount}")
 
-    charge.runs(decline)
+
+async def _decline_later(amount: int) -> None:
+    _decline(amount)
+
+
+@pytest.mark.parametrize(
+    ("function", "frames"), [(_decline, ["in _decline"]), (_decline_later, ["in _decline_later", "in _decline"])]
+)
+def test_what_the_function_raises_fails_the_activity(
+    calls: _Calls, charge: ActivityDouble, function: Callable[[int], Any], frames: list[str]
+) -> None:
+    charge.runs(function)
     assert calls.call("3") == "PermissionError: no 3"
     replacement = asyncio.run(charge.replacement_of(3))
     assert replacement is not None
     assert replacement.error is not None
-    assert "in decline" in replacement.error.stack
-    assert "behaviours.py" not in replacement.error.stack
+    stack = replacement.error.stack
+    assert [line.partition(", ")[2].partition(", ")[2] for line in stack.splitlines() if "File" in line] == frames
 
 
 def test_the_function_must_not_call_the_app(calls: _Calls, charge: ActivityDouble) -> None:
