@@ -46,9 +46,15 @@ class ChaosSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     def rate(self, kind: FaultKind) -> float:
         """Return how often a fault of this kind happens. If there are delays, every message has one."""
-        if kind == "delay":
-            return 1.0
-        return cast("float", getattr(self, _field(kind))) if kind in RATES else 0.0
+        rates: dict[FaultKind, float] = {
+            "duplicate-events": self.duplicate_events,
+            "redeliver-activities": self.redeliver_activities,
+            "delay": 1.0,
+            "kill-worker": self.kill_worker,
+            "lose-lease": self.lose_lease,
+            "storage-errors": self.storage_errors,
+        }
+        return rates.get(kind, 0.0)
 
 
 def parse_chaos(text: str, source: str = "--chaos") -> ChaosSpec:
