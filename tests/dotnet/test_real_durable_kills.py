@@ -54,6 +54,20 @@ def test_an_approval_goes_on_after_a_restart(
     assert [finished(host, one)["output"] for one in waiting] == ["processed Desk 12.5", "rejected Desk"]
 
 
+def test_approvals_survive_faults_on_purpose(make_host: Callable[..., HostProcess], queue: QueueClient) -> None:
+    chaos = "duplicate-events=1,redeliver-activities=0.5,delay=0..100ms,lose-lease=0.2"
+    host = make_host("--chaos", chaos, "--chaos-seed", "7")
+    waiting = [start_budget(host) for _ in range(4)]
+    assert host.stop() == 0
+    host.start("--chaos", f"{chaos},kill-worker=0.1", "--chaos-seed", "7")
+    for instance_id in waiting:
+        wait_custom_status(host, instance_id, {"waiting": True})
+    for instance_id in waiting:
+        decide(queue, instance_id, True)
+    assert {finished(host, one)["output"] for one in waiting} == {"processed Desk 12.5"}
+    assert any("is delivered a second time" in line for line in host.lines)
+
+
 def test_without_extended_sessions_each_turn_has_the_history(
     make_host: Callable[..., HostProcess], queue: QueueClient
 ) -> None:
