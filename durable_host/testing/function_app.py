@@ -1,16 +1,19 @@
 """Tests an app in virtual time.
 
-from durable_host.testing import FunctionApp
+    from durable_host.testing import FunctionApp
 
-with FunctionApp("path/of/the/app") as app:
-    instance = app.start("BudgetApproval", {"amount": 100})
-    app.advance(days=3)
-    assert instance.output == {"status": "expired"}
+    with FunctionApp("path/of/the/app") as app:
+        instance = app.start("BudgetApproval", {"amount": 100})
+        app.advance(days=3)
+        assert instance.output == {"status": "expired"}
+
+In pytest, the fixture `function_app` is such an app.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from durable_host.testing.app_keys import AppKeys
 from durable_host.testing.app_under_test import AppUnderTest
@@ -39,6 +42,14 @@ class FunctionApp(AppUnderTest):
             Path(root).resolve(), settings or {}, Path(python).absolute() if python is not None else None, start
         )
         super().__init__(self._memory)
+
+    def reset(self, *, start: datetime | None = None) -> Self:
+        """Begin again: a fresh task hub, storage and time, nothing replaced or recorded. The worker stays.
+
+        Time begins at `start`, by default at the time that the constructor got.
+        """
+        self._memory.reset(start)
+        return self
 
     def require_keys(self) -> AppKeys:
         """Ask callers of HTTP functions and of the management API for keys until the next reset.

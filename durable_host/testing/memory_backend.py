@@ -27,6 +27,8 @@ from durable_host.web.manual_invocation import plain_value
 
 T = TypeVar("T")
 
+_CLOSED = "The app is closed."
+
 _BETWEEN_TURNS = timestamp.TICKS_PER_SECOND // 1000
 """At 2.x orchestrators, each turn is a microsecond later than the one before, and so are the timers that it creates."""
 
@@ -58,7 +60,7 @@ class MemoryBackend:
     def app(self) -> AppInMemory:
         """The app of the current test."""
         if self._app is None:
-            raise RuntimeError("The app is closed.")
+            raise RuntimeError(_CLOSED)
         return self._app
 
     def close(self) -> None:
@@ -75,13 +77,17 @@ class MemoryBackend:
             finally:
                 self._thread.close()
 
-    def reset(self) -> None:
-        app, self._app = self.app, None
-        assert self._indexed is not None
-        self.run(app.stop())
+    def reset(self, start: datetime | None = None) -> None:
+        """Begin again, at `start` or at the time of the first begin."""
+        app, self._app = self._app, None
+        if self._indexed is None:
+            raise RuntimeError(_CLOSED)
+        if app is not None:  # it is None after a reset that was interrupted
+            self.run(app.stop())
         self.run(self._indexed.end_calls())
         self._logs.clear()
-        self._app = self.run(AppInMemory.start(self._indexed, self._begin, self._http.count_streams))
+        begin = start if start is not None else self._begin
+        self._app = self.run(AppInMemory.start(self._indexed, begin, self._http.count_streams))
 
     @property
     def now(self) -> datetime:

@@ -304,6 +304,12 @@ def test_each_test_begins_with_an_empty_hub(app: FunctionApp) -> None:
     assert app.start("approval", instance_id="the-same-id").status == "Running"
 
 
+def test_time_begins_where_a_test_wants_it(app: FunctionApp) -> None:
+    begin = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert app.reset(start=begin).start("approval").created == begin
+    assert app.reset().now == datetime(2024, 1, 1, tzinfo=UTC)
+
+
 def test_time_waits_for_the_worker_that_replaces_a_dead_one(app: FunctionApp) -> None:
     begin = app.now
     assert app.start("deadly").wait().status == "Completed"
