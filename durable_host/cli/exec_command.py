@@ -23,13 +23,13 @@ from durable_host.cli import command_failure
 from durable_host.cli.app_folder import app_root
 from durable_host.cli.colour import DIM, YELLOW, is_coloured, painted
 from durable_host.cli.first_build import is_to_build
-from durable_host.cli.host_process import HostNotReady, HostProcess, LogLine
 from durable_host.cli.interruption import Signals, Terminated, handled_signals
 from durable_host.config import HostConfig, load
 from durable_host.config.connection import Connection
 from durable_host.config.connections import resolve
 from durable_host.config.hub_place import CHOICES, SETTING
 from durable_host.errors import EXIT_INTERRUPTED, ConfigurationError, HostError, UsageError
+from durable_host.host.host_process import HostNotReady, HostProcess, LogLine
 from durable_host.storage.azurite import AzuriteError, Mode, ensure_azurite, is_local_development
 
 _WITHOUT_BUILD: Final = 60.0

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.clock import SystemClock
 from durable_host.config import HostConfig, StartOptions
 from durable_host.errors import HostError
 from durable_host.host.durable_switch import DurableSwitch
 from durable_host.host.host_storage import HostStorage
+from durable_host.host.launch import PLAIN, Launch
 from durable_host.host.listeners import Listeners
 from durable_host.host.served_app import AppParts, ServedApp, report_problems, served_app
 from durable_host.host.web import shown_host
@@ -60,10 +62,12 @@ class AppSwitch:
         pool: WorkerPool,
         failed: Callable[[HostError], None],
         chaos: "Chaos | None" = None,
+        launch: Launch = PLAIN,
     ) -> None:
         self.options = options
         self.pool = pool
-        self.invoker = Invoker(pool, BindingRegistry())
+        self.invoker = Invoker(pool, BindingRegistry(), clock=launch.clock)
+        self._launch = launch
         self.base_url = f"http://{shown_host(config.address)}:{config.port}"
         self.accounts = Accounts(config.settings, opens=None if chaos is None else chaos.open_account)
         self.storage = HostStorage(options, config.root)
@@ -75,6 +79,7 @@ class AppSwitch:
             failed,
             grpc_port=options.grpc_port,
             wrap_hub=None if chaos is None else chaos.wrap_hub,
+            clock=launch.clock,
         )
         self.listeners = Listeners()
         self.manual = ManualInvocation()
@@ -92,6 +97,7 @@ class AppSwitch:
             client_payload=self._client_payload,
             base_url=self.base_url,
             has_debugger=pool.has_debugger,
+            clock=launch.clock or SystemClock(),
         )
 
     @property
@@ -118,7 +124,7 @@ class AppSwitch:
         """
         if workers is not None:
             self.pool.adopt(workers)
-        self.invoker.adopt(app.pipeline)
+        self.invoker.adopt(self._launch.pipeline(app.pipeline, app.config.runtime))
         self.manual.adopt(app.starts)
         self.durable.adopt(app)
         self.mcp.adopt(app.functions.mcp, app.config.host.mcp, explain=app.http.details.shown)

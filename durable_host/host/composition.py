@@ -23,6 +23,7 @@ from durable_host.host.app_switch import AppSwitch
 from durable_host.host.control import Control
 from durable_host.host.hub_opening import uses_sqlite
 from durable_host.host.keys import key_ring
+from durable_host.host.launch import LAUNCH
 from durable_host.host.lazy_dashboard import LazyDashboard
 from durable_host.host.reload import Reloader
 from durable_host.host.summary import described, function_lines, mcp_url, start_summary, storage_text
@@ -73,7 +74,10 @@ class Services:
         self._state = HostState(host_id=host_id_of(config.root, config.settings))
         self._failure: HostError | None = None
         self._has_failed = asyncio.Event()
-        self._server = AppSwitch(config, options, pool, self._fail, chaos)
+        launch = LAUNCH.get()
+        self._server = AppSwitch(config, options, pool, self._fail, chaos, launch)
+        self._launch = launch
+        self._beside: asyncio.Task[None] | None = None
         self._reloader = Reloader(self._server, config)
         self._control = Control(self._server, self._state, self._reloader.request)
         self._dashboard = LazyDashboard(self._server, config) if options.dashboard else None
@@ -108,6 +112,8 @@ class Services:
         if self._chaos is not None:
             self._chaos.begin()
         self._reloader.start(self._control.check_offline, self._control.show_state)
+        if self._launch.beside is not None:
+            self._beside = asyncio.create_task(self._launch.beside(server), name="beside the host")
 
     async def failure(self) -> HostError:
         """Wait until an essential part has ended permanently, and return the reason."""
@@ -130,6 +136,9 @@ class Services:
         if self._indexing is not None:
             self._indexing.cancel()
             await asyncio.gather(self._indexing, return_exceptions=True)
+        if self._beside is not None:
+            self._beside.cancel()
+            await asyncio.gather(self._beside, return_exceptions=True)
         await _safely(self._reloader.stop())
         await _safely(self._control.stop())
         if self._dashboard is not None:

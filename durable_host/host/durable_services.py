@@ -75,6 +75,8 @@ class DurableServices:
     ) -> None:
         self.config, self.accounts = config, accounts
         options = config.host.durable
+        is_configured, is_tested = hub is None, clock is not None
+        hub = hub or open_hub(config, accounts, options.hub_name, options.storage.connection_name, clock=clock)
         clock = clock or SystemClock()
         self._options = options
         self._pool = pool
@@ -82,10 +84,8 @@ class DurableServices:
         self._key = key
         code = self._code = ReplaceableUserCode(self._user_code(functions, absent, function_timeout, sdk_versions))
         self._base_url = base_url
-        self._hub = hub or open_hub(config, accounts, options.hub_name, options.storage.connection_name)
-        if wrap_hub is not None:
-            self._hub = wrap_hub(self._hub, clock)
-        emulated = hub is None and not uses_sqlite(config) and _is_emulated(accounts, options)
+        self._hub = hub if wrap_hub is None else wrap_hub(hub, clock)
+        emulated = is_configured and not uses_sqlite(config) and _is_emulated(accounts, options)
         self.runtime = DurableRuntime(
             self._hub,
             around_code(code),
@@ -118,8 +118,8 @@ class DurableServices:
         anything = DurableClient(self._hub, None, options, clock, self.runtime.live)
         self._grpc = GrpcEndpoint(anything, options, clock, foreign_client, grpc_port)
         self._grpc.is_needed = self._uses_grpc(functions)
-        # Tests, which pass their own hub, keep everything for their assertions.
-        retain = options.retain if hub is None else None
+        # Tests, which pass their own clock, keep everything for their assertions.
+        retain = None if is_tested else options.retain
         self._retention = Retention(self.client, clock, retain, self.runtime.recovered)
 
     @property

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from durable_host.clock import Clock
 from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable
 from durable_host.errors import HostError
 from durable_host.host.durable_services import DurableServices, WrapHub
@@ -37,6 +38,7 @@ class DurableSwitch:
         *,
         grpc_port: int | None = None,
         wrap_hub: WrapHub | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.services: DurableServices | None = None
         self._pool = pool
@@ -46,6 +48,7 @@ class DurableSwitch:
         self._failed = failed
         self._grpc_port = grpc_port
         self._wrap_hub = wrap_hub
+        self._clock = clock
         self._is_up = asyncio.Event()
 
     async def start(self, app: ServedApp, key: str | None) -> None:
@@ -71,6 +74,7 @@ class DurableSwitch:
             grpc_port=self._grpc_port,
             on_failure=self._failed,
             wrap_hub=self._wrap_hub,
+            clock=self._clock,
         )
         try:
             await durable.start()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from durable_host.bindings.accounts import Accounts
+from durable_host.clock import Clock, SystemClock
 from durable_host.config import HostConfig
 from durable_host.config import hub_name as hub_names
 from durable_host.config.connections import require
@@ -27,8 +28,11 @@ def open_hub(
     *,
     is_foreign: bool = False,
     eager: bool = False,
+    clock: Clock | None = None,
 ) -> TaskHub:
     """The hub `hub_name` behind `connection`; no request is sent yet. `eager`: see the SQLite hub.
+
+    A `clock` may be ahead of the machine's.
 
     Raises ConnectionMissing, and ConnectionInvalid if a connection lacks a service that the hub needs.
     """
@@ -37,7 +41,7 @@ def open_hub(
 
         if is_foreign:
             return ForeignSqliteHub(_in_any_case(sqlite_path(config, hub_name)), hub_name)
-        return SqliteTaskHub(sqlite_path(config, hub_name), hub_name, eager=eager)
+        return SqliteTaskHub(sqlite_path(config, hub_name), hub_name, clock, inline=clock is not None, eager=eager)
     from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
     from durable_host.durable.taskhub.azure.foreign import ForeignAzureHub
 
@@ -63,7 +67,7 @@ def open_hub(
     for service in ("table", "blob"):
         require(tracking.connection, service)
     hub_class = ForeignAzureHub if is_foreign else AzureTaskHub
-    return hub_class(account, tracking, options)
+    return hub_class(account, tracking, options, clock, None if clock is None else SystemClock())
 
 
 def uses_sqlite(config: HostConfig) -> bool:

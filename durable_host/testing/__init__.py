@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from durable_host.testing.http_response import HttpResponse, HttpStatusError
     from durable_host.testing.instance_handle import InstanceHandle
     from durable_host.testing.instance_record import Instance, StillRunning
+    from durable_host.testing.live_function_app import LiveFunctionApp
     from durable_host.testing.output_recorder import OutputRecorder
     from durable_host.testing.replays import assert_replays
     from durable_host.testing.virtual_clock import VirtualClock
@@ -32,6 +33,7 @@ __all__ = [
     "HttpStatusError",
     "Instance",
     "InstanceHandle",
+    "LiveFunctionApp",
     "OutputRecorder",
     "ReplayFailed",
     "StillRunning",
@@ -52,6 +54,7 @@ _MODULES = {
     "HttpStatusError": "durable_host.testing.http_response",
     "Instance": "durable_host.testing.instance_record",
     "InstanceHandle": "durable_host.testing.instance_handle",
+    "LiveFunctionApp": "durable_host.testing.live_function_app",
     "OutputRecorder": "durable_host.testing.output_recorder",
     "ReplayFailed": "durable_host.durable.engine.history_replay",
     "StillRunning": "durable_host.testing.instance_record",

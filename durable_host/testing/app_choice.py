@@ -18,11 +18,11 @@ class AppChoice(msgspec.Struct, frozen=True, kw_only=True):
     python: Path | None = None
 
 
-def app_choice(request: pytest.FixtureRequest) -> AppChoice:
+def app_choice(test: pytest.Item) -> AppChoice:
     """The app of a test. Raises ConfigurationError if there is none at or above its file."""
-    config, given = request.config, _of_marks(request.node)
+    config, given = test.config, _of_marks(test)
     option: str | None = config.getoption("--function-app")
-    here = request.path.parent
+    here = test.path.parent
     if given.get("root") is not None:
         root = here / given["root"]
     elif option is not None:

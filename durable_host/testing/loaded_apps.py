@@ -1,38 +1,58 @@
 """The apps that the tests of a session use. Each is loaded once."""
 
-from typing import Self
+from collections.abc import Callable
+from typing import Generic, Self, TypeVar
 
 from durable_host.errors import HostError
 from durable_host.testing.app_choice import AppChoice
+from durable_host.testing.app_under_test import AppUnderTest
 from durable_host.testing.function_app import FunctionApp
+from durable_host.testing.live_function_app import LiveFunctionApp
+
+A = TypeVar("A", bound=AppUnderTest)
 
 
-class LoadedApps:
-    """Owns the apps of a session. Use it as a context manager."""
+class LoadedApps(Generic[A]):
+    """Owns the apps of a session, which `load` loads. Use it as a context manager."""
 
-    def __init__(self) -> None:
-        self._apps: dict[AppChoice, FunctionApp] = {}
+    def __init__(self, load: Callable[[AppChoice], A]) -> None:
+        self._load = load
+        self._apps: dict[AppChoice, A] = {}
         self._broken: dict[AppChoice, HostError] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the apps."""
         apps, self._apps = self._apps, {}
         for app in apps.values():
             app.close()
 
-    def fresh(self, choice: AppChoice) -> FunctionApp:
+    def fresh(self, choice: AppChoice) -> A:
         """The app as it is at the beginning of a test. Raises HostError if it does not load, which is tried once."""
         app = self._apps.get(choice)
-        if app is not None:
-            return app.reset()
+        return self.loaded(choice) if app is None else app.reset()
+
+    def loaded(self, choice: AppChoice) -> A:
+        """The app as the last test has left it. Raises like `fresh`."""
         if choice in self._broken:
             raise self._broken[choice]
-        try:
-            app = FunctionApp(choice.root, settings=dict(choice.settings), python=choice.python)
-        except HostError as error:
-            self._broken[choice] = error
-            raise
-        self._apps[choice] = app
-        return app
+        if choice not in self._apps:
+            try:
+                self._apps[choice] = self._load(choice)
+            except HostError as error:
+                self._broken[choice] = error
+                raise
+        return self._apps[choice]
+
+
+def in_memory(choice: AppChoice) -> FunctionApp:
+    return FunctionApp(choice.root, settings=dict(choice.settings), python=choice.python)
+
+
+def on_a_host(choice: AppChoice) -> LiveFunctionApp:
+    return LiveFunctionApp(choice.root, settings=dict(choice.settings), python=choice.python)

@@ -1,6 +1,7 @@
 """The log lines of an app under test."""
 
 import logging
+import threading
 from collections import deque
 from typing import ClassVar
 
@@ -58,7 +59,7 @@ class LogEntries(logging.Handler):
         super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.thread != self._thread or record.levelno < self._levels.level_for(record.name):
+        if threading.get_ident() != self._thread or record.levelno < self._levels.level_for(record.name):
             return
         try:
             text = record.getMessage()

@@ -25,6 +25,10 @@ class LoopThread:
         """The thread, as log records name it."""
         return self._thread.ident
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the loop and wait for the result. Interrupting the wait cancels the work.
 

@@ -5,14 +5,21 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
+from durable_host.testing.chosen_app import CHOSEN_APP
+
 if TYPE_CHECKING:
+    from durable_host.testing.app_under_test import AppUnderTest
     from durable_host.testing.function_app import FunctionApp
+    from durable_host.testing.live_function_app import LiveFunctionApp
     from durable_host.testing.loaded_apps import LoadedApps
 
+A = TypeVar("A", bound="AppUnderTest")
+
+_APPS: pytest.StashKey[LoadedApps[FunctionApp]] = pytest.StashKey()
 _FIXTURES = ("function_app", "live_function_app")
 _ASYNC_MARKS = ("asyncio", "anyio", "trio")
 _GROUP = "Azure Functions apps (durable_host)"
@@ -80,22 +87,62 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line("\n".join(lines))
 
 
-@pytest.fixture(scope="session")
-def _durable_host_apps() -> Iterator[LoadedApps]:
-    from durable_host.testing.loaded_apps import LoadedApps
-
-    with LoadedApps() as apps:
-        yield apps
+@pytest.fixture
+def function_app(request: pytest.FixtureRequest) -> FunctionApp:
+    """The app under test, in virtual time. Its code is loaded once; each test begins with empty storage."""
+    return _fresh(_apps(request.config), request.node)
 
 
 @pytest.fixture
-def function_app(request: pytest.FixtureRequest, _durable_host_apps: LoadedApps) -> FunctionApp:
-    """The app under test, in virtual time. Its code is loaded once; each test begins with empty storage."""
+def live_function_app(
+    request: pytest.FixtureRequest, _durable_host_live_apps: LoadedApps[LiveFunctionApp]
+) -> LiveFunctionApp:
+    """The app under test in a real `func start` with its own Azurite. Each test begins with empty storage."""
+    return _fresh(_durable_host_live_apps, request.node)
+
+
+@pytest.fixture(scope="session")
+def _durable_host_live_apps() -> Iterator[LoadedApps[LiveFunctionApp]]:
+    from durable_host.testing.loaded_apps import LoadedApps, on_a_host
+
+    with LoadedApps(on_a_host) as apps:
+        yield apps
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Let `assert_replays` use the app of the test."""
+
+    def app_of_test() -> FunctionApp:
+        from durable_host.testing.app_choice import app_choice
+
+        return _apps(item.config).loaded(app_choice(item))
+
+    token = CHOSEN_APP.set(app_of_test)
+    try:
+        yield
+    finally:
+        CHOSEN_APP.reset(token)
+
+
+def _apps(config: pytest.Config) -> LoadedApps[FunctionApp]:
+    """The apps in memory of this session, which end with it."""
+    apps = config.stash.get(_APPS, None)
+    if apps is None:
+        from durable_host.testing.loaded_apps import LoadedApps, in_memory
+
+        apps = config.stash[_APPS] = LoadedApps(in_memory)
+        config.add_cleanup(apps.close)
+    return apps
+
+
+def _fresh(apps: LoadedApps[A], test: pytest.Item) -> A:
+    """The app of a test as it is at its beginning. If it does not load, the test fails without a traceback."""
     from durable_host.errors import HostError
     from durable_host.testing.app_choice import app_choice
 
     try:
-        return _durable_host_apps.fresh(app_choice(request))
+        return apps.fresh(app_choice(test))
     except HostError as error:
         reason = "\n".join(filter(None, (f"{error.code}: {error.message}", error.cause, error.remedy)))
     pytest.fail(reason, pytrace=False)

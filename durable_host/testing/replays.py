@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from durable_host.config import project
 from durable_host.errors import ConfigurationError
+from durable_host.testing.chosen_app import CHOSEN_APP
 from durable_host.testing.virtual_host import VirtualHost
 
 
@@ -28,8 +29,8 @@ def assert_replays(*histories: str | Path, app: Replayer | str | Path | None = N
     `func durable export` and `func durable get-history --as-stored`. Relative ones are looked up in the folder of the
     calling file first, then in the current folder. Only orchestrators run, and nothing is changed.
 
-    `app` is an app that runs, or the folder of one. Without it, the app is the one whose host.json is in the folder of
-    the calling file or nearest above it.
+    `app` is an app that runs, or the folder of one. Without it, the app is that of the fixture `function_app` in this
+    test; without pytest, the one whose host.json is in the folder of the calling file or nearest above it.
 
     Raises AssertionError with the difference of every file that does not replay, and if a pattern matches no file.
     """
@@ -67,6 +68,9 @@ def _files(pattern: str | Path, folders: Sequence[Path]) -> list[Path]:
 def _replayer(app: Replayer | str | Path | None, caller: Path) -> AbstractContextManager[Replayer]:
     if app is not None and not isinstance(app, str | Path):
         return nullcontext(app)
+    chosen = CHOSEN_APP.get()
+    if app is None and chosen is not None:
+        return nullcontext(chosen())
     return VirtualHost(_root_above(caller) if app is None else app)
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from cli_runs import Func
 
-from durable_host.cli.host_process import HostProcess
+from durable_host.host.host_process import HostProcess
 
 pytestmark = pytest.mark.process
 

@@ -102,6 +102,34 @@ class TestWithUnittest(unittest.TestCase):
 def test_fails(function_app):
     function_app.start("approval", instance_id="order-7").wait_until(waiting_for="Aproval")
 """
+LIVE = """
+import pytest
+
+from durable_host.testing import FunctionApp, LiveFunctionApp, assert_replays
+
+
+def test_plain(live_function_app: LiveFunctionApp):
+    instance = live_function_app.start("approval", instance_id="a")
+    live_function_app.advance(days=7)
+    assert instance.output == "expired"
+
+
+async def test_empty_again(live_function_app):
+    assert live_function_app.instances() == []
+    assert (await live_function_app.start("greeting")).output == "hello"
+
+
+@pytest.mark.function_app(root="../marked")
+def test_a_replay_uses_the_app_of_the_mark(function_app: FunctionApp):
+    function_app.start("approval").history.save("histories/approval.json")
+    assert_replays("histories/*.json")
+    assert len(function_app.instances()) == 1
+
+
+@pytest.mark.function_app(root="../marked")
+def test_a_replay_needs_no_fixture():
+    assert_replays("histories/*.json")
+"""
 UNITTEST = """
 import unittest
 from pathlib import Path
@@ -146,7 +174,7 @@ class Run(NamedTuple):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("project")
-    for folder, code in {".": APP, "other": OTHER, "broken": BROKEN}.items():
+    for folder, code in {".": APP, "other": OTHER, "broken": BROKEN, "live": APP, "marked": OTHER}.items():
         app = root / folder
         app.mkdir(exist_ok=True)
         (app / "function_app.py").write_text(code)
@@ -157,6 +185,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "broken" / "test_broken.py").write_text(
         "def test_one(function_app): pass\ndef test_two(function_app): pass\n"
     )
+    (root / "live" / "test_live.py").write_text(LIVE)
     (root / "unittests.py").write_text(UNITTEST)
     return root
 
@@ -177,9 +206,11 @@ def test_pytest_finds_the_plugin() -> None:
 
 
 def test_the_plugin_imports_nothing_of_the_product_before_use() -> None:
-    code = "import sys, durable_host.testing.pytest_plugin; print([n for n in sys.modules if n.startswith('durable_')])"
+    show = "print(sorted(name for name in sys.modules if name.startswith('durable_')))"
+    code = f"import sys, durable_host.testing.pytest_plugin; {show}"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout
-    assert found == "['durable_host', 'durable_host.testing', 'durable_host.testing.pytest_plugin']\n"
+    light = ["", ".testing", ".testing.chosen_app", ".testing.pytest_plugin"]
+    assert found == f"{[f'durable_host{name}' for name in light]}\n"
 
 
 @pytest.mark.parametrize(
@@ -197,6 +228,11 @@ def test_the_plugin_imports_nothing_of_the_product_before_use() -> None:
 )
 def test_the_fixture_serves(run: Run, test: str) -> None:
     assert run.passed(test), run.output
+
+
+def test_the_live_fixture_and_replays_serve(root: Path) -> None:
+    output = pytest_in(root, "-rA", "live")
+    assert "4 passed" in output, output
 
 
 def test_an_app_is_loaded_once_for_the_same_settings(run: Run) -> None:

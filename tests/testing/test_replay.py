@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from durable_host.testing import ReplayFailed, VirtualHost, assert_replays
+from durable_host.testing.chosen_app import CHOSEN_APP
 
 APP = """
 from datetime import timedelta
@@ -171,14 +172,16 @@ def test_a_pattern_is_looked_up_next_to_the_calling_file_first(
     assert caller["found"] == [file]
 
 
-def test_the_app_is_the_one_above_the_calling_file(
+def test_without_pytest_the_app_is_the_one_above_the_calling_file(
     make: Callable[[str], Path], histories: Histories, tmp_path: Path
 ) -> None:
     root = make(APP.replace('call_activity("reserve", "a")', 'call_activity("price", 1)'))
     saved(root, {"waits": histories["waits"]})
     caller = {"__file__": str(root / "test_order.py"), "assert_replays": assert_replays}
+    without_pytest = CHOSEN_APP.set(None)
     with pytest.raises(AssertionError, match=r"named 'reserve'.*named 'price'"):
         exec("assert_replays('histories/waits.json')", caller)
+    CHOSEN_APP.reset(without_pytest)
 
 
 def test_each_file_that_does_not_replay_is_reported(host: VirtualHost, histories: Histories, tmp_path: Path) -> None:

@@ -200,6 +200,12 @@ class DurableRuntime:
         return self._activities.running
 
     @property
+    def is_busy(self) -> bool:
+        """Whether work of this process runs or waits for its turn. Messages in storage are not counted."""
+        waits = (not one.is_idle or one.gathering is not None for one in self._sessions.all())
+        return self._activities.running > 0 or any(waits)
+
+    @property
     def running_work_items(self) -> list[str]:
         """The instances whose orchestrator or entity is running."""
         return [one.instance_id for one in (*self._orchestrations.running, *self._entities.running)]

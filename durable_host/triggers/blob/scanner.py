@@ -8,6 +8,7 @@ Source: docs/protocol/functions-host-blobs.md#scan-for-blobs
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from functools import partial
 
 from durable_host.bindings.blob_signals import BlobSignals
@@ -56,6 +57,19 @@ class BlobScanner:
         self._wake = asyncio.Event()
         self._stopping = False
         self._in_trouble = False
+        self._is_looking = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether blobs wait to be checked, or are being checked."""
+        return bool(self._pending) or self._is_looking
+
+    async def look(self) -> None:
+        """Check all blobs soon: another process may have written some. Raises StorageError."""
+        for key, targets in self._targets.items():
+            with suppress(NotFound):
+                async for blob in targets[0].account.blobs.list(key[1]):
+                    self.notify(key[0], key[1], blob.name)
 
     @property
     def endpoints(self) -> set[str]:
@@ -134,6 +148,7 @@ class BlobScanner:
         """Check pending blobs. Returns the error of a blob that could not be checked; it stays pending."""
         pending, self._pending = self._pending, {}
         failure: StorageError | None = None
+        self._is_looking = True
         try:
             for key, name in list(pending):
                 try:
@@ -145,6 +160,7 @@ class BlobScanner:
                     failure = error
         finally:
             self._pending = {**pending, **self._pending}
+            self._is_looking = False
         return failure
 
     async def _scan(self) -> None:

@@ -79,6 +79,21 @@ class QueueListener:
         """The number of running messages."""
         return self._running
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether messages run, or are deleted or released."""
+        return bool(self._tasks)
+
+    async def look(self) -> bool:
+        """Return whether there is a message to receive, which is then received at once. Raises StorageError."""
+        try:
+            has_message = bool(await self._service.peek(self.queue, 1))
+        except NotFound:
+            return False
+        if has_message:
+            self._wake.set()
+        return has_message
+
     async def listen(self) -> None:
         """Receive until `stop`."""
         self._wake = self._signals.subscribe(self._account, self.queue)

@@ -74,9 +74,12 @@ class HubParts:
 
 
 def assembled(
-    account: StorageAccount, tracking: StorageAccount, options: AzureTaskHubOptions, clock: Clock
+    account: StorageAccount, tracking: StorageAccount, options: AzureTaskHubOptions, clock: Clock, machine: Clock
 ) -> HubParts:
-    """Return the parts of a hub with its queues in `account` and its tables and blobs in `tracking`."""
+    """Return the parts of a hub with its queues in `account` and its tables and blobs in `tracking`.
+
+    Leases and the search for missing messages go by the clock of the machine, everything else by `clock`.
+    """
     names = HubNames.of(options.hub_name, options.partition_count, options.table_prefix)
     connection, setting = account.connection, tracking.connection.setting
     if connection.is_development:
@@ -113,6 +116,7 @@ def assembled(
         names,
         options,
         clock,
+        machine,
         held,
         take_all_activities=connection.is_development if take_all is None else take_all,
         on_due_start=check_due_start,
@@ -130,7 +134,7 @@ def assembled(
         history, rows, sender, outgoing, held, deliveries, direct, unsettled, owed, clock, releaser.abandon
     )
     new_instances = NewInstances()
-    pending_starts = PendingStarts(instances, history, sender, deliveries, clock, outage, names)
+    pending_starts = PendingStarts(instances, history, sender, deliveries, machine, outage, names)
     reader = MessageReader(payloads, aside, held, outage, clock, names.work_items)
     worker = HubWorker(
         Reception(queues, names, options, clock, reader, held, deliveries, outage),
@@ -138,6 +142,7 @@ def assembled(
         app_lease,
         Outstanding(commits, marks, handover, unsettled),
         pending_starts,
+        machine,
         setting=setting,
         scope=f"{connection.queue_endpoint}|{names.lower}|{options.app_name}",
         read_row=read_row,

@@ -40,6 +40,7 @@ class Deliveries:
         names: HubNames,
         options: AzureTaskHubOptions,
         clock: Clock,
+        machine: Clock,
         held: HeldMessages,
         *,
         take_all_activities: bool,
@@ -60,7 +61,7 @@ class Deliveries:
         self.owed: asyncio.Queue[str] = asyncio.Queue()
         self.schedule = MessageSchedule(clock, self._deliver_due)
         self.timers = KnownTimers(self.schedule, held, clock, options.restored_timer_grace)
-        self.starts = SeenStarts(clock)
+        self.starts = SeenStarts(machine)
         self._given_back: dict[str, set[str]] = {}
 
     @property

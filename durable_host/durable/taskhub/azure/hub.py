@@ -29,7 +29,8 @@ class AzureTaskHub:
     """A hub with its queues in `account` and its tables and blobs in `tracking` (default: the same account).
 
     On the development account idle queues are polled at least every 2 s, which costs nothing there. The accounts belong
-    to the caller and stay open after `close`.
+    to the caller and stay open after `close`. `machine` is the clock for leases, which other hosts see; it differs from
+    `clock` only where a test sets the time forward.
     """
 
     def __init__(
@@ -38,9 +39,11 @@ class AzureTaskHub:
         tracking: StorageAccount | None = None,
         options: AzureTaskHubOptions | None = None,
         clock: Clock | None = None,
+        machine: Clock | None = None,
     ) -> None:
         options = options or AzureTaskHubOptions()
-        parts = assembled(account, tracking or account, options, clock or SystemClock())
+        clock = clock or SystemClock()
+        parts = assembled(account, tracking or account, options, clock, machine or clock)
         self._warns_of_blob_managers = not options.use_table_partition_management
         self.connection_setting = parts.setting
         self._name = parts.names.hub

@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
+from durable_host.clock import Clock
 from durable_host.durable.taskhub.azure.app_lease import AppLease
 from durable_host.durable.taskhub.azure.control_poller import RowReader
 from durable_host.durable.taskhub.azure.held import Stage
@@ -44,6 +45,7 @@ class HubWorker:
         app_lease: AppLease,
         outstanding: Outstanding,
         pending_starts: PendingStarts,
+        machine: Clock,
         *,
         setting: str,
         scope: str,
@@ -59,6 +61,7 @@ class HubWorker:
         self.deliveries = reception.deliveries
         self._outstanding = outstanding
         self._pending_starts = pending_starts
+        self._machine = machine
         self._setting = setting
         self._slot = HostSlot(scope)
         self._background = Tasks(_log)
@@ -79,7 +82,7 @@ class HubWorker:
         manager = self._manager = PartitionManager(
             self._partition_table,
             me,
-            self._reception.clock,
+            self._machine,
             background,
             self._outage,
             open_queue=self.served.open,

@@ -10,14 +10,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import IO, Any, Final, cast
 
 import msgspec
 
 import durable_host
 from durable_host.errors import EXIT_FAILURE, HostError
 
-_PROGRAM: Final = "import sys; sys.path.append(sys.argv.pop(1)); from durable_host.cli import main; sys.exit(main())"
+_PATH: Final = "import sys; sys.path.append(sys.argv.pop(1)); "
+_MAIN: Final = "from durable_host.cli import main; sys.exit(main())"
 _STOP_SECONDS: Final = 15.0
 _KEPT_LINES: Final = 20
 
@@ -39,14 +40,29 @@ class HostNotReady(HostError):
 
 
 class HostProcess:
-    """A host process. The constructor starts it. Ctrl-C in the terminal does not reach it: call `stop`."""
+    """A host process. The constructor starts it. Ctrl-C in the terminal does not reach it: call `stop`.
 
-    def __init__(self, arguments: Sequence[str], *, environ: Mapping[str, str], folder: Path, log: LogLine) -> None:
+    `prelude` is Python code that runs first, with the file descriptors `inherited`. Its standard error is `errors`, or
+    that of this process.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        environ: Mapping[str, str],
+        folder: Path,
+        log: LogLine,
+        prelude: str = "",
+        inherited: Sequence[int] = (),
+        errors: IO[bytes] | None = None,
+    ) -> None:
         self._log = log
         self._last: deque[str] = deque(maxlen=_KEPT_LINES)
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        command = [sys.executable, "-c", _PROGRAM, str(Path(durable_host.__file__).parent.parent), "start"]
-        detached: dict[str, Any] = {"start_new_session": True}
+        program = f"{_PATH}{prelude}{_MAIN}"
+        command = [sys.executable, "-c", program, str(Path(durable_host.__file__).parent.parent), "start"]
+        detached: dict[str, Any] = {"start_new_session": True, "pass_fds": tuple(inherited)}
         if sys.platform == "win32":
             detached = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
         self._process = subprocess.Popen(
@@ -55,6 +71,7 @@ class HostProcess:
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=errors,
             encoding="utf-8",
             errors="replace",
             **detached,
@@ -65,6 +82,11 @@ class HostProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def last_lines(self) -> list[str]:
+        """The latest lines of its log."""
+        return list(self._last)
 
     @property
     def is_running(self) -> bool:

@@ -1,0 +1,30 @@
+"""What a program that launches a host adds to it: tests control its time and its calls."""
+
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from durable_host.clock import Clock
+from durable_host.invocation.invoker import Pipeline
+
+if TYPE_CHECKING:
+    from durable_host.host.app_switch import AppSwitch
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """`clock` replaces the machine's clock for functions, triggers and Durable Functions.
+
+    `pipeline` replaces the pipeline of each state of the app; it gets the worker runtime too. `beside` runs from when
+    the host is ready until it stops.
+    """
+
+    clock: Clock | None = None
+    pipeline: Callable[[Pipeline, str], Pipeline] = lambda pipeline, _: pipeline
+    beside: "Callable[[AppSwitch], Coroutine[Any, Any, None]] | None" = None
+
+
+PLAIN = Launch()
+LAUNCH: ContextVar[Launch] = ContextVar("launch", default=PLAIN)
+"""The launch of the host that runs in this context. Set it before the host starts."""

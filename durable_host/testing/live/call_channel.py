@@ -1,0 +1,132 @@
+"""Calls in both directions between a test and the host process that it has started, through an inherited socket.
+
+Values are pickled: both ends are this package, and nobody else has the socket.
+"""
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from multiprocessing.connection import Connection
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+Answer = Callable[[str, Sequence[Any]], Coroutine[Any, Any, Any]]
+"""Answers a call of the other end: gets the name and the arguments."""
+
+
+class ChannelClosed(Exception):
+    """The other process has ended."""
+
+
+class _Frame(msgspec.Struct, frozen=True):
+    """A call of `name` with `value` as its arguments, or the result, or the error, of the call with this number."""
+
+    kind: Literal["call", "result", "error"]
+    number: int
+    name: str
+    value: Any
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    """An exception. Some cannot be pickled, or not be created from their arguments."""
+
+    kind: type[BaseException]
+    arguments: tuple[Any, ...]
+    members: dict[str, Any]
+
+
+class CallChannel:
+    """One end. `answer` runs in `loop`; `closed` is called from another thread when the other end is gone."""
+
+    def __init__(
+        self, connection: Connection, loop: asyncio.AbstractEventLoop, answer: Answer, closed: Callable[[], None]
+    ) -> None:
+        self._connection = connection
+        self._loop = loop
+        self._answer = answer
+        self._closed = closed
+        self._sending = threading.Lock()
+        self._numbers = itertools.count()
+        self._waiting: dict[int, Future[Any]] = {}
+        self._is_open = True
+        self._reader = threading.Thread(target=self._read, name="live app", daemon=True)
+        self._reader.start()
+
+    def call(self, name: str, *arguments: Any) -> "Future[Any]":
+        """Call the other end. The future raises what the call raised there, or ChannelClosed."""
+        future: Future[Any] = Future()
+        number = next(self._numbers)
+        self._waiting[number] = future
+        try:
+            self._send(_Frame("call", number, name, arguments))
+        except OSError:
+            self._waiting.pop(number, None)
+            future.set_exception(ChannelClosed())
+        if not self._is_open and self._waiting.pop(number, None) is not None:
+            future.set_exception(ChannelClosed())
+        return future
+
+    def close(self) -> None:
+        """Close this end; `closed` is not called."""
+        self._closed = lambda: None
+        self._connection.close()
+
+    def _send(self, frame: _Frame) -> None:
+        with self._sending:
+            self._connection.send(frame)
+
+    def _read(self) -> None:
+        try:
+            while True:
+                frame: _Frame = self._connection.recv()
+                if frame.kind == "call":
+                    asyncio.run_coroutine_threadsafe(self._answered(frame), self._loop)
+                    continue
+                future = self._waiting.pop(frame.number, None)
+                if future is None:
+                    continue
+                if frame.kind == "error":
+                    future.set_exception(_error_of(frame.value))
+                else:
+                    future.set_result(frame.value)
+        except (EOFError, OSError, RuntimeError, TypeError):
+            self._is_open = False
+        for number in list(self._waiting):
+            future = self._waiting.pop(number, None)
+            if future is not None:
+                future.set_exception(ChannelClosed())
+        self._closed()
+
+    async def _answered(self, frame: _Frame) -> None:
+        try:
+            answer = _Frame("result", frame.number, frame.name, await self._answer(frame.name, frame.value))
+        except Exception as error:
+            answer = _Frame("error", frame.number, frame.name, _failure_of(error))
+        try:
+            self._send(answer)
+        except OSError:
+            return
+        except Exception as error:
+            text = f"The answer of '{frame.name}' cannot be sent to the other process: {error}"
+            self._send(_Frame("error", frame.number, frame.name, _failure_of(TypeError(text))))
+
+
+def _failure_of(error: BaseException) -> _Failure:
+    members = {name: value for name, value in vars(error).items() if _is_plain(value)}
+    arguments = error.args if all(_is_plain(one) for one in error.args) else (str(error),)
+    return _Failure(type(error), arguments, members)
+
+
+def _error_of(failure: _Failure) -> BaseException:
+    """The exception without a call of its constructor, whose parameters may differ from its arguments."""
+    error = failure.kind.__new__(failure.kind, *failure.arguments)
+    error.__dict__.update(failure.members)
+    return error
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, str | int | float | bool | list | tuple | dict)

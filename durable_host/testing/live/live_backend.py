@@ -1,0 +1,223 @@
+"""`AppBackend` on a real host: `func start` in a process, with its own Azurite."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+
+from durable_host import timestamp
+from durable_host.bindings.accounts import Accounts
+from durable_host.config import load, project
+from durable_host.storage import NotFound, StorageAccount
+from durable_host.testing.app_backend import InstanceView
+from durable_host.testing.doubles import Doubles, language_of
+from durable_host.testing.http_client import HttpClient
+from durable_host.testing.instance_record import Instance
+from durable_host.testing.live.live_control import DoubledApp
+from durable_host.testing.live.live_process import LiveProcess
+from durable_host.testing.live.live_storage import LiveStorage
+from durable_host.testing.log_entry import LogEntry
+from durable_host.testing.loop_thread import LoopThread, in_callback
+
+T = TypeVar("T")
+
+
+class LiveBackend:
+    """Owns an Azurite and, for each test, a host. Raises HostError if one of them does not start."""
+
+    def __init__(self, root: Path, settings: Mapping[str, str], python: Path | None) -> None:
+        self._root = project.find_root(root)
+        self._python = python
+        self._thread = LoopThread("live app")
+        self._storage: LiveStorage | None = None
+        self._process: LiveProcess | None = None
+        self._accounts: Accounts | None = None
+        self._web: aiohttp.ClientSession | None = None
+        try:
+            self._storage = LiveStorage()
+            environ = {**os.environ, **settings}
+            settings = load(self._root, environ=environ).settings
+            self._environ = {**environ, **self._storage.settings_for(settings)}
+            self._config = load(self._root, environ=self._environ)
+            self._accounts = Accounts(self._config.settings)
+            self._process = self._started()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def process(self) -> LiveProcess:
+        """The host of the current test."""
+        if self._process is None:
+            raise RuntimeError("The app is closed.")
+        return self._process
+
+    @property
+    def storage(self) -> LiveStorage:
+        if self._storage is None:
+            raise RuntimeError("The app is closed.")
+        return self._storage
+
+    def close(self) -> None:
+        process, self._process = self._process, None
+        storage, self._storage = self._storage, None
+        web, self._web = self._web, None
+        accounts, self._accounts = self._accounts, None
+        try:
+            if web is not None:
+                self._thread.run(web.close())
+            if accounts is not None:
+                self._thread.run(accounts.close())
+            if process is not None:
+                process.stop()
+        finally:
+            try:
+                if storage is not None:
+                    storage.stop()
+            finally:
+                self._thread.close()
+
+    def reset(self) -> None:
+        process, self._process = self.process, None
+        process.stop()
+        self._thread.run(self.storage.clear())
+        self._process = self._started()
+
+    @property
+    def now(self) -> datetime:
+        return timestamp.to_datetime(self._call("now"))
+
+    @property
+    def longest_wait(self) -> timedelta:
+        return timedelta(days=366)
+
+    def advance(self, by: timedelta) -> None:
+        self._call("advance_to", self._call("now") + round(by.total_seconds() * timestamp.TICKS_PER_SECOND))
+
+    def settle(self) -> None:
+        self._call("settle")
+
+    def pass_time(self, end: datetime) -> str | None:
+        return self._call("pass_time", timestamp.from_datetime(end))
+
+    def start(self, orchestrator: str, input: Any, instance_id: str | None, version: str | None) -> str:
+        return self._call("start", orchestrator, input, instance_id, version)
+
+    def instance(self, instance_id: str) -> Instance | None:
+        return self._call("instance", instance_id)
+
+    def instances(self, name: str | None, status: str | None) -> list[Instance]:
+        return self._call("instances", name, status)
+
+    def view(self, instance_id: str) -> InstanceView:
+        return self._call("view", instance_id)
+
+    def raise_event(self, instance_id: str, name: str, data: Any) -> None:
+        self._call("raise_event", instance_id, name, data)
+
+    def terminate(self, instance_id: str, reason: str | None) -> None:
+        self._call("terminate", instance_id, reason)
+
+    def suspend(self, instance_id: str, reason: str | None) -> None:
+        self._call("suspend", instance_id, reason)
+
+    def resume(self, instance_id: str, reason: str | None) -> None:
+        self._call("resume", instance_id, reason)
+
+    def rewind(self, instance_id: str, reason: str | None) -> None:
+        self._call("rewind", instance_id, reason)
+
+    def restart(self, instance_id: str, new_id: str | None) -> str:
+        return self._call("restart", instance_id, new_id)
+
+    def purge(self, instance_id: str) -> bool:
+        return self._call("purge", instance_id)
+
+    def signal_entity(self, name: str, key: str, operation: str, input: Any) -> None:
+        self._call("signal_entity", name, key, operation, input)
+
+    def entity_state(self, name: str, key: str) -> str | None:
+        return self._call("entity_state", name, key)
+
+    def call(self, function: str, content: str) -> Any:
+        return self._call("call", function, content)
+
+    @property
+    def http(self) -> HttpClient:
+        return self._http
+
+    @property
+    def doubles(self) -> Doubles:
+        return self._doubles
+
+    def replay(self, history: list[dict[str, Any]]) -> None:
+        self._call("replay", history)
+
+    @property
+    def connection_string(self) -> str:
+        return self.storage.connection_string
+
+    @property
+    def message_encoding(self) -> str:
+        return self._config.host.queues.message_encoding
+
+    def use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
+        return self._thread.run(self._use_storage(work, connection))
+
+    def visible_messages(self, queue: str, connection: str | None) -> list[str]:
+        return self._thread.run(self._visible_messages(queue, connection))
+
+    @property
+    def logs(self) -> list[LogEntry]:
+        return self._call("logs")
+
+    def _started(self) -> LiveProcess:
+        doubles: Doubles | None = None
+
+        async def answer(name: str, arguments: Sequence[Any]) -> Any:
+            return None if doubles is None else await getattr(doubles, name)(*arguments)
+
+        process = LiveProcess(self._root, self._environ, self._python, self._thread.loop, answer)
+        try:
+            app: DoubledApp = process.call("doubled")
+            doubles = self._doubles = Doubles(app.names, language_of(app.runtime, app.sdk_versions))
+            self._http = HttpClient(self._thread, process.base_url, self._session, self._settle)
+        except BaseException:
+            process.stop()
+            raise
+        return process
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        if in_callback.get():
+            raise RuntimeError("The app waits for this function, so it cannot call the app.")
+        return self.process.call(name, *arguments)
+
+    async def _use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
+        await self._settle()
+        result = await work(self._account(connection))
+        await asyncio.wrap_future(self.process.begin_call("look_at_storage"))
+        return result
+
+    async def _visible_messages(self, queue: str, connection: str | None) -> list[str]:
+        await self._settle()
+        try:
+            return [message.text for message in await self._account(connection).queues.peek(queue)]
+        except NotFound:
+            return []
+
+    def _account(self, connection: str | None) -> StorageAccount:
+        if self._accounts is None:
+            raise RuntimeError("The app is closed.")
+        return self._accounts.account(connection)
+
+    async def _session(self) -> aiohttp.ClientSession:
+        if self._web is None:
+            self._web = aiohttp.ClientSession()
+        return self._web
+
+    async def _settle(self) -> None:
+        await asyncio.wrap_future(self.process.begin_call("settle"))

@@ -1,0 +1,138 @@
+"""Answers the calls of a test inside the host process that the test controls."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import msgspec
+
+from durable_host import timestamp
+from durable_host.dashboard.sources import HubSource
+from durable_host.host.app_switch import AppSwitch
+from durable_host.host.lazy_dashboard import hub_source
+from durable_host.host.served_app import ServedApp
+from durable_host.testing.app_operations import AppOperations
+from durable_host.testing.doubles import DoubleNames, double_names
+from durable_host.testing.live.call_channel import CallChannel
+from durable_host.testing.live.quiescence import Quiescence
+from durable_host.testing.live.remote_stand_ins import RemoteStandIns
+from durable_host.testing.live.shifted_clock import ShiftedClock
+from durable_host.testing.log_entry import LogEntries, LogEntry
+
+_IDLE_LOOKS = 50
+_LOOKS_EVERY = 0.1
+
+
+class DoubledApp(msgspec.Struct, frozen=True):
+    """What the doubles of an app have to know about it."""
+
+    names: DoubleNames
+    runtime: str
+    sdk_versions: dict[str, str]
+
+
+class LiveApp:
+    """The app that the host in this process serves (`RunningApp`), in time that can be set forward."""
+
+    def __init__(self, server: AppSwitch, clock: ShiftedClock) -> None:
+        self._server = server
+        self._clock = clock
+        self._quiescence = Quiescence(server, clock)
+
+    @property
+    def served(self) -> ServedApp:
+        return self._server.app
+
+    @property
+    def source(self) -> HubSource:
+        services = self._server.durable.services
+        if services is None:
+            raise LookupError("The app has no durable functions.")
+        return hub_source(services)
+
+    async def settle(self) -> None:
+        await self._quiescence.settle()
+
+    async def look_at_storage(self) -> None:
+        """Process what another process has written to storage."""
+        await self._quiescence.look_at_blobs()
+        await self.settle()
+
+    async def doubled(self) -> DoubledApp:
+        app = self._server.app
+        return DoubledApp(double_names(app.functions.served), app.config.runtime, dict(app.index.sdk_versions))
+
+    async def advance_to(self, ticks: int) -> None:
+        """Move from one due time to the next until `ticks`, and run everything that becomes due."""
+        await self.settle()
+        while (due := self._clock.next_due) is not None and due <= ticks:
+            self._clock.jump_to(due)
+            await self.settle()
+        self._clock.jump_to(ticks)
+        await self.settle()
+
+    async def pass_time(self, end: int) -> str | None:
+        """Advance to the next due time until `end`. If nothing is due, give events from outside a moment to come."""
+        due = self._clock.next_due
+        if due is not None and due > end:
+            return f"nothing is due before {timestamp.to_datetime(end):%Y-%m-%d %H:%M:%S}"
+        if due is not None:
+            await self.advance_to(due)
+            return None
+        for _ in range(_IDLE_LOOKS):
+            await asyncio.sleep(_LOOKS_EVERY)
+            if self._quiescence.is_busy or self._clock.next_due is not None:
+                await self.settle()
+                return None
+        return f"nothing else is due, and nothing has happened for {_IDLE_LOOKS * _LOOKS_EVERY:g} s"
+
+
+class LiveControl:
+    """Serves one test through `connection`. The host stops when the process of the test ends."""
+
+    def __init__(self, connection: Connection, clock: ShiftedClock) -> None:
+        self.stand_ins = RemoteStandIns()
+        self._connection = connection
+        self._clock = clock
+        self._logs = LogEntries(threading.get_ident())
+
+    async def serve(self, server: AppSwitch) -> None:
+        """Answer calls until cancelled."""
+        app = LiveApp(server, self._clock)
+        operations = AppOperations(app)
+
+        async def answer(name: str, arguments: Sequence[Any]) -> Any:
+            own = {
+                "now": self._now,
+                "settle": app.settle,
+                "look_at_storage": app.look_at_storage,
+                "advance_to": app.advance_to,
+                "pass_time": app.pass_time,
+                "logs": self._kept_logs,
+                "doubled": app.doubled,
+            }
+            operation = own.get(name) or getattr(operations, name)
+            return await operation(*arguments)
+
+        self._logs.listen(server.app.config.host.logging)
+        channel = CallChannel(self._connection, asyncio.get_running_loop(), answer, _stop_this_process)
+        self.stand_ins.channel = channel
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._logs.close()
+            channel.close()
+
+    async def _now(self) -> int:
+        return self._clock.now()
+
+    async def _kept_logs(self) -> list[LogEntry]:
+        return self._logs.kept()
+
+
+def _stop_this_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)

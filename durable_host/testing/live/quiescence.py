@@ -1,0 +1,78 @@
+"""Waits until a live host has nothing left to do at the current time."""
+
+import asyncio
+import time
+
+from durable_host.host.app_switch import AppSwitch
+from durable_host.testing.live.shifted_clock import ShiftedClock
+from durable_host.triggers.blob.scanner import BlobScanner
+from durable_host.triggers.queue.listener import QueueListener
+
+_LOOKS_EVERY = 0.01
+_QUIET_LOOKS = 3
+_PATIENCE = 120.0
+"""Seconds of real time. Longer than any step of a test, shorter than the patience of a person."""
+
+
+class StillBusy(AssertionError):
+    """The host did not come to rest: the text names what runs."""
+
+
+class Quiescence:
+    """Knows whether the host that `server` serves is at rest. Messages that are hidden until a later time may wait."""
+
+    def __init__(self, server: AppSwitch, clock: ShiftedClock, patience: float = _PATIENCE) -> None:
+        self._server = server
+        self._clock = clock
+        self._patience = patience
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something runs in this process at the moment."""
+        return self._work() is not None
+
+    async def settle(self) -> None:
+        """Wait until nothing runs and no trigger has a message to process. Raises StillBusy."""
+        end = time.monotonic() + self._patience
+        quiet = 0
+        while quiet < _QUIET_LOOKS:
+            await asyncio.sleep(_LOOKS_EVERY)
+            work = self._work() or (await self._waiting_messages() if quiet == _QUIET_LOOKS - 1 else None)
+            quiet = 0 if work else quiet + 1
+            if work and time.monotonic() > end:
+                raise StillBusy(f"The host is still busy after {self._patience:g} s: {work}.")
+
+    def _work(self) -> str | None:
+        """What this process does at the moment."""
+        server, services = self._server, self._server.durable.services
+        due = self._clock.next_due
+        if due is not None and due <= self._clock.now():
+            return "a timer fires"
+        if server.invoker.running or server.pool.is_busy:
+            return "a function runs"
+        for listener in self._listeners():
+            if isinstance(listener, QueueListener) and listener.is_busy:
+                return f"messages of the queue '{listener.queue}' are processed"
+            if isinstance(listener, BlobScanner) and listener.is_busy:
+                return "blobs are checked"
+        if services is not None and services.runtime.is_busy:
+            running = ", ".join(f"'{one}'" for one in services.runtime.running_work_items)
+            return f"Durable Functions process {running or 'messages'}"
+        return None
+
+    async def look_at_blobs(self) -> None:
+        """Let blob triggers check all blobs soon, because the process of the test may have written some."""
+        for listener in self._listeners():
+            if isinstance(listener, BlobScanner):
+                await listener.look()
+
+    async def _waiting_messages(self) -> str | None:
+        """The queue of a trigger that has a visible message."""
+        for listener in self._listeners():
+            if isinstance(listener, QueueListener) and await listener.look():
+                return f"the queue '{listener.queue}' has messages"
+        return None
+
+    def _listeners(self) -> list[object]:
+        server = self._server
+        return [planned.listener for planned in server.app.triggers.listeners] if server.takes_events else []
