@@ -10,10 +10,10 @@ from durable_host.invocation.worker_exit import lost_in_given_up
 
 T = TypeVar("T")
 
-Kill = Literal["before", "after"]
+Kill = Literal["before", "after", "instead"]
 Kills = Callable[[str, str | None], Kill | None]
 """Decides whether a call of a function, for a durable instance or for none, kills its worker: before its code has run
-to the end, or after that, so that its result is lost."""
+to the end, or after that, so that its result is lost, or instead of running it."""
 
 ON_PURPOSE = "it was killed on purpose"
 
@@ -25,8 +25,11 @@ async def killed_in(running: Coroutine[Any, Any, T], process: LanguageWorker, ki
         await asyncio.sleep(0)  # The call is sent now.
         process.give_up(ON_PURPOSE)
         return await call
-    with contextlib.suppress(Exception):
-        await running
+    if kill == "instead":
+        running.close()
+    else:
+        with contextlib.suppress(Exception):
+            await running
     process.give_up(ON_PURPOSE)
     await asyncio.shield(process.exited)
     raise lost_in_given_up(ON_PURPOSE)

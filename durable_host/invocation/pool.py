@@ -244,6 +244,10 @@ class WorkerPool:
         if not self._retiring:
             self.current.open_debugger()
 
+    async def ready(self) -> None:
+        """Wait until a process accepts calls. Raises WorkerLost if that takes too long."""
+        await self._pick(None)
+
     async def _pick(self, key: str | None = None) -> LanguageWorker:
         """A process that accepts calls. Waits while workers are starting."""
         if (process := self.current.pick(key)) is not None:

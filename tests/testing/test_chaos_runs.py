@@ -191,6 +191,13 @@ def test_a_fault_that_always_happens_does_not_go_on_forever(app: FunctionApp, fa
     assert chaos_runs(app, wide, runs=1, **rates).faults[fault.replace("_", "-")] > 0
 
 
+@pytest.mark.parametrize("variant", ["before", "after"])
+def test_a_worker_that_is_killed_loses_its_memory_and_its_result(app: FunctionApp, variant: str) -> None:
+    """The order is charged again in a new process, which does not know that it was charged."""
+    kill = f"kill-worker ({variant}): function 'charge' of instance 'order #1'"
+    assert chaos_runs(app, charged, schedule=[kill]).faults == {"kill-worker": 1}
+
+
 def test_after_chaos_the_app_runs_without_faults(app: FunctionApp) -> None:
     chaos_runs(app, approved, runs=1)
     app.reset()

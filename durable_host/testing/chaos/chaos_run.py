@@ -1,5 +1,6 @@
 """One run of a test with faults: what is injected, and what happened."""
 
+import logging
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from durable_host.chaos.fault import Fault, FaultKind
 from durable_host.chaos.injector import Injector, Record, ScheduledInjector, SeededInjector
 from durable_host.testing.chaos.rates import RunRates
 
+_log = logging.getLogger("Host.Chaos")
 _MOST_FOR_A_TARGET = 5
 
 
@@ -19,20 +21,25 @@ class ChaosRun:
         self.seed = seed
         self.number = number
         self.faults: list[Fault] = []
-        self.injector: Injector = ScheduledInjector((), self.faults.append)
+        self.injector: Injector = ScheduledInjector((), self.happened)
+
+    def happened(self, fault: Fault) -> None:
+        """Record a fault, and log it."""
+        self.faults.append(fault)
+        _log.info("Chaos: %s", fault.text, extra={"instance_id": fault.instance_id} if fault.instance_id else None)
 
     @classmethod
     def seeded(cls, rates: RunRates, seed: int, number: int) -> "ChaosRun":
         """The faults that `seed` chooses."""
         run = cls(seed=seed, number=number)
-        run.injector = _BoundedInjector(rates, seed, run.faults.append)
+        run.injector = _BoundedInjector(rates, seed, run.happened)
         return run
 
     @classmethod
     def scheduled(cls, faults: Iterable[Fault], number: int) -> "ChaosRun":
         """Exactly these faults."""
         run = cls(seed=None, number=number)
-        run.injector = ScheduledInjector(faults, run.faults.append)
+        run.injector = ScheduledInjector(faults, run.happened)
         return run
 
     @contextmanager

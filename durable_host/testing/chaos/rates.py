@@ -35,11 +35,10 @@ DEFAULT_RATES = RunRates(
     delay=(0.0, 2.0),
     delayed=0.1,
     kill_host=0.05,
-    kill_worker=0.02,
     lose_lease=0.02,
     storage_errors=0.02,
 )
-"""What happens to a test that names no faults."""
+"""What happens to a test that names no faults. No worker is killed, because starting one takes about a second."""
 
 
 def rates_of(faults: str = "", **named: Any) -> RunRates:

@@ -22,13 +22,14 @@ class Turns:
         self._injector = injector
         self._patience = patience
         self._waiting: list[_Turn] = []
+        self._present = 0
         self._asked = asyncio.Event()
         self._is_closed = False
 
     @property
     def is_busy(self) -> bool:
-        """Whether a function waits for its turn."""
-        return bool(self._waiting)
+        """Whether a function waits for its turn, or has it."""
+        return self._present > 0
 
     @asynccontextmanager
     async def turn(self, target: str) -> AsyncGenerator[None]:
@@ -38,11 +39,13 @@ class Turns:
             return
         turn = _Turn(target)
         self._waiting.append(turn)
+        self._present += 1
         self._asked.set()
         try:
             await turn.begun.wait()
             yield
         finally:
+            self._present -= 1
             if turn in self._waiting:
                 self._waiting.remove(turn)
             turn.ended.set()
