@@ -32,11 +32,11 @@ class LoopThread:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the loop and wait for the result. Interrupting the wait cancels the work.
 
-        Raises RuntimeError in a function that the app waits for: both would wait forever.
+        Raises RuntimeError in the thread of the loop, which would wait for itself.
         """
-        if in_callback.get():
+        if threading.current_thread() is self._thread:
             work.close()
-            raise RuntimeError("The app waits for this function, so it cannot call the app.")
+            raise RuntimeError("The app waits for this async function, which cannot call the app. Use a plain one.")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()

@@ -21,7 +21,7 @@ from durable_host.testing.indexed_app import IndexedApp
 from durable_host.testing.instance_record import Instance, instance_of
 from durable_host.testing.json_values import as_json, sent_text
 from durable_host.testing.log_entry import LogEntries, LogEntry
-from durable_host.testing.loop_thread import LoopThread
+from durable_host.testing.loop_thread import LoopThread, in_callback
 from durable_host.testing.view_reader import ViewReader
 from durable_host.web.manual_invocation import plain_value
 
@@ -79,6 +79,7 @@ class MemoryBackend:
 
     def reset(self, start: datetime | None = None) -> None:
         """Begin again, at `start` or at the time of the first begin."""
+        _refuse_in_callback()
         app, self._app = self._app, None
         if self._indexed is None:
             raise RuntimeError(_CLOSED)
@@ -98,12 +99,14 @@ class MemoryBackend:
         return timedelta(days=366)
 
     def advance(self, by: timedelta) -> None:
+        _refuse_in_callback()
         self.run(self._advance(by))
 
     def settle(self) -> None:
-        self.run(self.app.clock.settle())
+        self.run(self._settle())
 
     def pass_time(self, end: datetime) -> str | None:
+        _refuse_in_callback()
         clock = self.app.clock
         due = clock.next_due
         if due is None:
@@ -197,7 +200,7 @@ class MemoryBackend:
         return self._logs.kept()
 
     async def _use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
-        await self.app.clock.settle()
+        await self._settle()
         return await work(self.app.accounts.account(connection))
 
     async def _visible_messages(self, queue: str, connection: str | None) -> list[str]:
@@ -228,14 +231,16 @@ class MemoryBackend:
         return await self.app.http_session()
 
     async def _settle(self) -> None:
-        await self.app.clock.settle()
+        """Wait until nothing is left to do now, except in a function of the test that the app itself waits for."""
+        if not in_callback.get():
+            await self.app.clock.settle()
 
     def _when_settled(self, work: Coroutine[Any, Any, T]) -> T:
         """Read after everything that an SDK client in the test has begun."""
         return self.run(self._read(work))
 
     async def _read(self, work: Coroutine[Any, Any, T]) -> T:
-        await self.app.clock.settle()
+        await self._settle()
         return await work
 
     def _then_settle(self, work: Coroutine[Any, Any, T]) -> T:
@@ -243,5 +248,10 @@ class MemoryBackend:
 
     async def _settled(self, work: Coroutine[Any, Any, T]) -> T:
         result = await work
-        await self.app.clock.settle()
+        await self._settle()
         return result
+
+
+def _refuse_in_callback() -> None:
+    if in_callback.get():
+        raise RuntimeError("The app waits for this function, so time stands still until it returns.")

@@ -179,10 +179,17 @@ def test_what_the_function_raises_fails_the_activity(
     assert [line.partition(", ")[2].partition(", ")[2] for line in stack.splitlines() if "File" in line] == frames
 
 
-def test_the_function_must_not_call_the_app(calls: _Calls, charge: ActivityDouble) -> None:
+def test_an_async_function_must_not_call_the_app(charge: ActivityDouble) -> None:
     thread = LoopThread("app")
-    charge.runs(lambda _: thread.run(asyncio.sleep(0)))
-    assert calls.call() == "RuntimeError: The app waits for this function, so it cannot call the app."
+
+    async def calls_back(_: Any) -> None:
+        thread.run(asyncio.sleep(0))
+
+    charge.runs(calls_back)
+    replacement = thread.run(charge.replacement_of(3))
+    assert replacement is not None
+    assert replacement.error is not None
+    assert "which cannot call the app. Use a plain one." in replacement.error.message
     thread.close()
 
 

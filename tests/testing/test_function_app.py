@@ -274,6 +274,21 @@ def test_a_saved_history_replays(app: FunctionApp, tmp_path: Path) -> None:
     assert assert_replays(tmp_path / "histories" / "*.json", app=app) == [saved]
 
 
+def test_the_function_of_a_double_may_use_the_app_but_not_the_time(app: FunctionApp) -> None:
+    def charge(amount: int) -> int:
+        app.start("approval", instance_id="another").raise_event("Approval", 1)
+        app.entity("counter", "a").signal("add", amount)
+        with pytest.raises(RuntimeError, match="time stands still until it returns"):
+            app.advance(days=1)
+        app.activity("charge").returns(7)
+        return amount
+
+    app.activity("charge").runs(charge)
+    assert app.start("approval").raise_event("Approval").output == 5
+    assert app.entity("counter", "a").state == 5
+    assert app.instance("another").output == 7
+
+
 def test_entities_are_signaled_and_read(app: FunctionApp) -> None:
     counter = app.entity("counter", "a")
     assert (counter.exists, counter.state) == (False, None)
