@@ -69,3 +69,9 @@ def test_an_instance_shows_what_is_known_of_its_waits(app: FunctionApp) -> None:
         instance.wait_until(waiting_for="Approval")
     assert instance.raise_event("Approval", True).wait().output == "processed Desk 12.5"
     instance.history.assert_contains(["EventRaised Approval", "TaskScheduled ProcessBudget"])
+
+
+def test_requests_of_orchestrators_are_replaced(app: FunctionApp) -> None:
+    requests = app.activity("call_http").returns({"status_code": 204})
+    assert app.start("Everything", "http").wait().output == "NoContent"
+    assert requests.inputs[0]["uri"] == "http://127.0.0.1:9/none"

@@ -25,6 +25,11 @@ df.app.orchestration('Checkout', function* (context) {
     }
 });
 
+df.app.orchestration('Price', function* (context) {
+    const response = yield context.df.callHttp({ method: 'GET', url: 'https://shop.example/price' });
+    return [response.statusCode, response.content];
+});
+
 df.app.activity('Charge', { handler: () => { throw new Error('too much'); } });
 
 app.http('SendMails', {
@@ -92,3 +97,9 @@ def test_an_instance_shows_its_waits_and_what_became_of_its_events(app: Function
     instance.raise_event("Other").raise_event("Approval", {"approved": True}).wait()
     assert [(event.name, event.fate) for event in instance.ledger] == [("Other", "neverTaken"), ("Approval", "taken")]
     instance.history.assert_contains(["EventRaised Approval", "TaskScheduled ApproveRequest"])
+
+
+def test_requests_of_orchestrators_are_replaced(app: FunctionApp) -> None:
+    requests = app.activity("call_http").returns({"status_code": 201, "content": "7"})
+    assert app.start("Price").wait().output == [201, "7"]
+    assert requests.inputs[0]["uri"] == "https://shop.example/price"
