@@ -27,6 +27,7 @@ from durable_host.config import retention_period
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
 from durable_host.storage.azurite import connection_string, free_connection, start_azurite
+from durable_host.storage.connection_pool import NewestFirstConnector
 
 SAMPLE_SECONDS = 10.0
 SAMPLES_PER_COUNT = 6
@@ -132,7 +133,7 @@ async def _soak(connection: Connection | None, seconds: float, rate: float, reta
         ),
     }
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=NewestFirstConnector()))
         storage: StorageAccount | None = None
         account = ""
         if connection is not None:

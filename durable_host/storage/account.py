@@ -11,8 +11,8 @@ from durable_host.storage.standstill import Standstill
 from durable_host.storage.tables import TableService
 from durable_host.storage.transport import AccountSession, HttpChannel, RequestSession
 
-_EMULATOR_KEEPALIVE = 600.0
 _KEEPALIVE = 60.0
+"""Seconds that a connection stays open without a request. It is less than the services allow."""
 
 
 class StorageAccount:
@@ -32,9 +32,8 @@ class StorageAccount:
         session: RequestSession | None = None,
     ) -> None:
         self.connection = connection
-        keepalive = _EMULATOR_KEEPALIVE if connection.is_development else _KEEPALIVE
         self.standstill = Standstill()
-        self._session = session or AccountSession(max_connections, keepalive)
+        self._session = session or AccountSession(max_connections, _KEEPALIVE)
         self._credential = credential
         self._owns_credential = False
         self._token: Token | None = None

@@ -13,6 +13,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from durable_host.storage.auth import Authorization
+from durable_host.storage.connection_pool import NewestFirstConnector
 from durable_host.storage.errors import UNAVAILABLE, StorageError, StorageUnavailable, sentence_for, storage_error
 from durable_host.storage.standstill import STALL_SECONDS, Standstill
 
@@ -58,7 +59,7 @@ class AccountSession:
             if self._closed:
                 raise StorageUnavailable(0, "Closed", "The storage account's connections are already closed")
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
+                connector=NewestFirstConnector(
                     limit=0, limit_per_host=self._max_connections, keepalive_timeout=self._keepalive
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),

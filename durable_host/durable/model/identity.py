@@ -48,7 +48,7 @@ def decided(
     return _named(*parts) if unstored is None else _joined(_named(*parts), _named(*parts, "unstored", unstored))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def answer_to(request: str | None) -> str | None:
     """Return the identity of the result of the activity request with this identity, or None if that is not known.
 

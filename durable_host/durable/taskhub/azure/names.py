@@ -129,6 +129,6 @@ class HubNames(msgspec.Struct, frozen=True):
         return _queue_of(self.lower, self.partition_count, instance_id)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _queue_of(lower: str, partition_count: int, instance_id: str) -> str:
     return f"{lower}-control-{fnv1a32(instance_id) % partition_count:02d}"
