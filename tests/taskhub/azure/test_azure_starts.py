@@ -544,3 +544,15 @@ async def test_a_start_whose_answer_does_not_come_is_finished_when_the_process_e
     assert (started.message.target, started.message.id) == (start.target, start.id)
     creating.cancel()
     await asyncio.gather(creating, return_exceptions=True)
+
+
+async def test_a_start_is_remembered_only_until_it_is_committed(
+    open_azure: Callable[..., Awaitable[AzureTaskHub]],
+) -> None:
+    hub = await open_azure()
+    state = await create(hub, "a")
+    (received,) = await receive(hub, 1)
+    starts = hub._worker.deliveries.starts
+    assert starts.knows("a", state.execution_id)
+    await hub.commit(commit(received.message, first_episode(received.message), [received]))
+    assert not starts.knows("a", state.execution_id)

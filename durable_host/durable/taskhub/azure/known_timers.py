@@ -16,11 +16,11 @@ from durable_host.durable.taskhub.azure.message_schedule import MessageSchedule,
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.timestamp import TICKS_PER_SECOND
 
-_REMEMBERED = 50_000
+_REMEMBERED = 10_000
 
 
 class KnownTimers:
-    """The last 50,000 timers that arrived, each with its stand-in if that was delivered.
+    """The last 10,000 timers that arrived, each with its stand-in if that was delivered.
 
     Restored timers wait in `schedule` until `grace` seconds after they are due.
     """

@@ -26,6 +26,10 @@ class SeenStarts:
     def knows(self, instance_id: str, execution_id: str | None) -> bool:
         return (instance_id, execution_id) in self._seen
 
+    def forget(self, instance_id: str, execution_id: str | None) -> None:
+        """Forget a start that was committed: from now on the history shows that the instance has begun."""
+        self._seen.pop((instance_id, execution_id), None)
+
     def emptied(self, queue: str) -> None:
         """Record that a poll returned everything that was visible in a queue."""
         self._emptied[queue] = self._clock.now()
