@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
@@ -13,9 +14,12 @@ from durable_host.testing import FunctionApp
 APP = """
 import json
 import logging
+import os
 
 import azure.functions as func
 import azure.durable_functions as df
+import azurefunctions.extensions.bindings.blob as blob
+from azure.storage.blob import BlobServiceClient
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
@@ -45,6 +49,40 @@ def take_order(message: func.QueueMessage, receipt: func.Out[str]):
 @app.queue_trigger(arg_name="message", queue_name="branch-orders", connection="Branch")
 def take_branch_order(message: func.QueueMessage):
     logging.info("branch order %s", message.get_body().decode())
+
+
+@app.blob_trigger(arg_name="document", path="documents/{name}.txt", connection="AzureWebJobsStorage")
+@app.blob_output(arg_name="upper", path="upper/{name}.txt", connection="AzureWebJobsStorage")
+def shout(document: func.InputStream, upper: func.Out[str]):
+    text = document.read().decode()
+    if text == "broken":
+        raise ValueError("unreadable")
+    upper.set(text.upper())
+
+
+@app.queue_trigger(arg_name="message", queue_name="lookups", connection="AzureWebJobsStorage")
+@app.blob_input(arg_name="text", path="documents/{queueTrigger}.txt", connection="AzureWebJobsStorage")
+@app.table_input(arg_name="prices", table_name="Prices", partition_key="{queueTrigger}",
+                 connection="AzureWebJobsStorage")
+@app.table_output(arg_name="found", table_name="Lookups", connection="AzureWebJobsStorage")
+def look_up(message: func.QueueMessage, text: str, prices: str, found: func.Out[str]):
+    name = message.get_body().decode()
+    row = {"PartitionKey": "all", "RowKey": name, "Text": text, "Prices": len(json.loads(prices))}
+    found.set(json.dumps(row))
+
+
+@app.queue_trigger(arg_name="message", queue_name="measures", connection="AzureWebJobsStorage")
+@app.blob_input(arg_name="client", path="documents/{queueTrigger}.txt", connection="AzureWebJobsStorage")
+def measure(message: func.QueueMessage, client: blob.BlobClient):
+    account = BlobServiceClient.from_connection_string(os.environ["AzureWebJobsStorage"])
+    size = str(client.get_blob_properties().size)
+    account.get_blob_client("upper", "size").upload_blob(size, overwrite=True)
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 0 6 * * *")
+@app.queue_output(arg_name="reminder", queue_name="reminders", connection="AzureWebJobsStorage")
+def remind(timer: func.TimerRequest, reminder: func.Out[str]):
+    reminder.set(f"past due: {timer.past_due}")
 """
 HOST = {"version": "2.0", "extensions": {"queues": {"visibilityTimeout": "00:00:30", "maxDequeueCount": 3}}}
 SETTINGS = {
@@ -138,3 +176,79 @@ def test_clients_of_the_sdk_reach_the_storage(app: FunctionApp) -> None:
         client.create_queue()
         client.send_message(instance.id)
     assert instance.status == "Completed"
+
+
+def test_a_blob_starts_its_function_which_writes_another(app: FunctionApp) -> None:
+    app.container("documents").upload("folder/a.txt", "hello").upload("ignored.bin", b"hello")
+    assert app.container("upper").names() == ["folder/a.txt"]
+    assert app.container("upper").download("folder/a.txt") == b"HELLO"
+
+
+def test_a_changed_blob_starts_its_function_again_and_an_unchanged_one_does_not(app: FunctionApp) -> None:
+    documents, upper = app.container("documents"), app.container("upper")
+    documents.upload("a.txt", "one").upload("a.txt", "two")
+    assert upper.download("a.txt") == b"TWO"
+    upper.delete("a.txt")
+    app.advance(days=1)
+    assert upper.names() == []
+
+
+def test_a_blob_that_fails_too_often_becomes_a_poison_message(app: FunctionApp) -> None:
+    app.container("documents").upload("a.txt", "broken")
+    app.advance(hours=2)
+    (message,) = app.queue("webjobs-blobtrigger-poison").messages
+    assert json.loads(message)["BlobName"] == "a.txt"
+
+
+def test_inputs_and_outputs_of_blobs_and_tables_are_in_memory(app: FunctionApp) -> None:
+    app.container("documents").upload("tea.txt", "green")
+    for size in ("small", "large"):
+        app.table("Prices").upsert({"PartitionKey": "tea", "RowKey": size, "Price": 2})
+    app.queue("lookups").send("tea")
+    assert app.table("Lookups").get("all", "tea") == {
+        "PartitionKey": "all", "RowKey": "tea", "Text": "green", "Prices": 2,
+    }  # fmt: skip
+
+
+def test_sdk_clients_in_the_code_of_the_app_use_the_storage_in_memory(app: FunctionApp) -> None:
+    app.container("upper").upload("size", "unknown")
+    app.container("documents").upload("tea.txt", "green")
+    app.queue("measures").send("tea")
+    assert app.container("upper").download("size") == b"5"
+
+
+def test_a_timer_fires_when_the_time_advances(app: FunctionApp) -> None:
+    app.advance(hours=5, minutes=59)
+    assert app.queue("reminders").messages == []
+    app.advance(minutes=1)
+    assert app.queue("reminders").messages == ["past due: False"]
+
+
+def test_a_timer_fires_at_each_of_its_times(app: FunctionApp) -> None:
+    app.advance(days=7)
+    assert len(app.queue("reminders")) == 7
+
+
+def test_rows_keep_their_types(app: FunctionApp) -> None:
+    row = {
+        "PartitionKey": "p", "RowKey": "r", "When": datetime(2024, 5, 3, 12, 30, tzinfo=UTC), "Id": UUID(int=7),
+        "Big": 2**40, "Half": 0.5, "Yes": True, "Bytes": b"\x00", "Text": "ü", "Number": 7,
+    }  # fmt: skip
+    table = app.table("Things").upsert(row)
+    assert table.get("p", "r") == row
+    assert table.rows("Number eq 7 and Yes eq true") == [row]
+    assert table.rows("PartitionKey eq 'q'") == []
+    assert table.delete("p", "r").get("p", "r") is None
+
+
+def test_a_missing_blob_is_named_with_those_that_exist(app: FunctionApp) -> None:
+    app.container("plain").upload("there", "x")
+    with pytest.raises(LookupError, match=r"no blob 'missing' in the container 'plain'.*\['there'\]"):
+        app.container("plain").download("missing")
+
+
+def test_more_messages_are_listed_than_one_request_returns(app: FunctionApp) -> None:
+    queue = app.queue("plain")
+    for number in range(40):
+        queue.send(str(number))
+    assert queue.messages == [str(number) for number in range(40)]

@@ -16,6 +16,7 @@ from durable_host.testing.memory_storage.storage_exchange import (
     meta_headers,
     xml_answer,
     xml_metadata,
+    xml_page,
     xml_text,
 )
 from durable_host.timestamp import TICKS_PER_SECOND
@@ -113,7 +114,7 @@ class MemoryQueues:
         )
         following = names[size] if len(names) > size else ""
         return xml_answer(
-            f"<EnumerationResults><Queues>{listed}</Queues><NextMarker>{following}</NextMarker></EnumerationResults>"
+            f"<EnumerationResults>{xml_page(request)}<Queues>{listed}</Queues><NextMarker>{following}</NextMarker></EnumerationResults>"
         )
 
     def _queue(self, request: StorageRequest, name: str) -> StorageAnswer:
@@ -164,7 +165,7 @@ class MemoryQueues:
         ttl = _number(request, "messagettl", _DEFAULT_TTL, -1, 2**40)
         hidden = _number(request, "visibilitytimeout", 0, 0, _LONGEST_VISIBILITY)
         if ttl == 0 or (0 < ttl <= hidden):
-            raise RequestRefused(400, "OutOfRangeQueryParameterValue")
+            raise RequestRefused(400, "InvalidQueryParameterValue")
         message = MemoryMessage(
             self._guid(),
             text,

@@ -122,6 +122,14 @@ def xml_metadata(metadata: dict[str, str]) -> str:
     return f"<Metadata>{''.join(f'<{name}>{xml_text(text)}</{name}>' for name, text in metadata.items())}</Metadata>"
 
 
+def xml_page(request: StorageRequest) -> str:
+    """What was asked for, at the beginning of a list. Clients read the size of further pages here."""
+    names = {"prefix": "Prefix", "marker": "Marker", "maxresults": "MaxResults", "delimiter": "Delimiter"}
+    return "".join(
+        f"<{tag}>{xml_text(request.query[name])}</{tag}>" for name, tag in names.items() if name in request.query
+    )
+
+
 def meta_headers(metadata: dict[str, str]) -> dict[str, str]:
     """The metadata of a resource as headers."""
     return {f"{META_PREFIX}{name}": text for name, text in metadata.items()}
