@@ -16,7 +16,7 @@ from durable_host.durable.api.retention import BATCH, seconds_between_rounds
 from durable_host.durable.model.instance import EndedQuery, InstanceQuery
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime.live import LiveInstances
-from durable_host.durable.taskhub.port import TaskHub, TaskHubUnavailable
+from durable_host.durable.taskhub.port import TaskHub, TaskHubRefused, TaskHubUnavailable
 
 OPTIONS = DurableOptions(
     max_concurrent_activity_functions=1, max_concurrent_entity_functions=1, max_concurrent_orchestrator_functions=1
@@ -130,6 +130,14 @@ async def test_pages_follow_each_other_even_if_an_instance_stays(hub: TaskHub, m
     assert await kept(hub) == ["a"]
 
 
+async def test_two_hosts_may_purge_the_same_instances_at_the_same_time(hub: TaskHub) -> None:
+    for number in range(2 * BATCH):
+        await complete(hub, f"instance{number}")
+    before = clock.now()
+    await asyncio.gather(*(retention_of(hub).purge_round(before) for _ in range(2)))
+    assert await kept(hub) == []
+
+
 async def test_it_begins_when_the_work_of_an_earlier_process_is_done(hub: TaskHub) -> None:
     await complete(hub, "old")
     recovered, asked = asyncio.Event(), asyncio.Event()
@@ -164,6 +172,44 @@ async def test_it_goes_on_after_storage_was_unavailable(hub: TaskHub, monkeypatc
     await retention.stop()
     text = f"Retention: the task hub '{hub.name}' could not be purged: the storage does not respond"
     assert text in caplog.messages
+
+
+async def test_an_instance_that_storage_refuses_to_delete_does_not_stop_the_others(
+    hub: TaskHub, monkeypatch, caplog
+) -> None:
+    for name in ("a", "b", "c"):
+        await complete(hub, name)
+    purge = hub.purge_instance
+
+    async def purge_instance(instance_id: str) -> bool:
+        if instance_id == "a":
+            raise TaskHubRefused("a blob is leased")
+        return await purge(instance_id)
+
+    monkeypatch.setattr(hub, "purge_instance", purge_instance)
+    assert await retention_of(hub).purge_round(clock.now()) == 2
+    assert await kept(hub) == ["a"]
+    assert "Retention: the instance 'a' was not purged: a blob is leased" in caplog.messages
+
+
+@pytest.mark.parametrize(
+    "error", [TaskHubUnavailable("no answer", is_unreachable=True), TaskHubRefused("access is denied")]
+)
+async def test_storage_that_fails_altogether_ends_the_round(
+    hub: TaskHub, monkeypatch, error: TaskHubUnavailable
+) -> None:
+    for name in ("a", "b", "c"):
+        await complete(hub, name)
+    asked: list[str] = []
+
+    async def purge_instance(instance_id: str) -> bool:
+        asked.append(instance_id)
+        raise error
+
+    monkeypatch.setattr(hub, "purge_instance", purge_instance)
+    with pytest.raises(TaskHubUnavailable):
+        await retention_of(hub).purge_round(clock.now())
+    assert len(asked) == (1 if error.is_unreachable else 3)
 
 
 async def test_without_a_duration_nothing_is_purged(hub: TaskHub, caplog) -> None:

@@ -6,7 +6,7 @@ kept: they never end.
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from durable_host import timestamp
 from durable_host.clock import Clock
@@ -85,8 +85,7 @@ class Retention:
             while page := await self._client.list_ended(query):
                 for first in range(0, len(page), BATCH):
                     begun = time.monotonic()
-                    for _, instance_id in page[first : first + BATCH]:
-                        purged += await self._purge(instance_id, ended_to)
+                    purged += await self._purge_batch([one for _, one in page[first : first + BATCH]], ended_to)
                     pause = _PAUSE_SHARE * (time.monotonic() - begun)
                     await self._clock.sleep(min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE))
                 query = EndedQuery(ended_to=ended_to, after=page[-1], top=PAGE)
@@ -101,6 +100,21 @@ class Retention:
                     self._client.hub.name,
                     timestamp.to_text(ended_to),
                 )
+        return purged
+
+    async def _purge_batch(self, instance_ids: Sequence[str], ended_to: int) -> int:
+        """Purge one after the other. Instances that storage refuses to delete are logged, unless it refuses all."""
+        purged = 0
+        refused: dict[str, TaskHubUnavailable] = {}
+        for instance_id in instance_ids:
+            try:
+                purged += await self._purge(instance_id, ended_to)
+            except TaskHubUnavailable as error:
+                refused[instance_id] = error
+                if error.is_unreachable or len(refused) == len(instance_ids):
+                    raise
+        for instance_id, error in refused.items():
+            _log.warning("Retention: the instance '%s' was not purged: %s", instance_id, error)
         return purged
 
     async def _purge(self, instance_id: str, ended_to: int) -> bool:
