@@ -80,6 +80,7 @@ class AppSwitch:
             grpc_port=options.grpc_port,
             wrap_hub=None if chaos is None else chaos.wrap_hub,
             clock=launch.clock,
+            http=launch.http,
         )
         self.listeners = Listeners()
         self.manual = ManualInvocation()

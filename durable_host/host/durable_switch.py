@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Callable
 
 from durable_host.clock import Clock
+from durable_host.durable.runtime.http_activity import HttpActivity
 from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable
 from durable_host.errors import HostError
 from durable_host.host.durable_services import DurableServices, WrapHub
@@ -39,6 +40,7 @@ class DurableSwitch:
         grpc_port: int | None = None,
         wrap_hub: WrapHub | None = None,
         clock: Clock | None = None,
+        http: Callable[[], HttpActivity] = HttpActivity,
     ) -> None:
         self.services: DurableServices | None = None
         self._pool = pool
@@ -49,6 +51,7 @@ class DurableSwitch:
         self._grpc_port = grpc_port
         self._wrap_hub = wrap_hub
         self._clock = clock
+        self._http = http
         self._is_up = asyncio.Event()
 
     async def start(self, app: ServedApp, key: str | None) -> None:
@@ -75,6 +78,7 @@ class DurableSwitch:
             on_failure=self._failed,
             wrap_hub=self._wrap_hub,
             clock=self._clock,
+            http=self._http,
         )
         try:
             await durable.start()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from durable_host.clock import Clock
+from durable_host.durable.runtime.http_activity import HttpActivity
 from durable_host.invocation.invoker import Pipeline
 
 if TYPE_CHECKING:
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """`clock` replaces the machine's clock for functions, triggers and Durable Functions.
 
-    `pipeline` replaces the pipeline of each state of the app; it gets the worker runtime too. `beside` runs from when
-    the host is ready until it stops.
+    `pipeline` replaces the pipeline of each state of the app; it gets the worker runtime too. `http` creates what sends
+    the HTTP requests of orchestrators. `beside` runs from when the host is ready until it stops.
     """
 
     clock: Clock | None = None
     pipeline: Callable[[Pipeline, str], Pipeline] = lambda pipeline, _: pipeline
+    http: Callable[[], HttpActivity] = HttpActivity
     beside: "Callable[[AppSwitch], Coroutine[Any, Any, None]] | None" = None
 
 

@@ -10,6 +10,7 @@ from durable_host.dashboard.views.ledger import LedgerEvent
 from durable_host.dashboard.views.waits import OpenWait
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.storage.account import StorageAccount
+from durable_host.testing.app_keys import AppKeys
 from durable_host.testing.doubles import Doubles
 from durable_host.testing.http_client import HttpClient
 from durable_host.testing.instance_record import Instance
@@ -101,6 +102,10 @@ class AppBackend(Protocol):
     @property
     def http(self) -> HttpClient:
         """Sends requests to the app's HTTP endpoints."""
+        ...
+
+    def require_keys(self) -> AppKeys:
+        """Ask callers for keys until the next reset."""
         ...
 
     @property

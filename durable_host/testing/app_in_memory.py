@@ -217,7 +217,7 @@ class AppInMemory:
             grpc_port=None,
             clock=self.clock,
             hub=chaos.hub if chaos is not None else hub,
-            http=lambda: RecordedHttpCalls(doubles, self.clock, self.web.connector),
+            http=lambda: RecordedHttpCalls(doubles, self.clock.busy, self.web.connector),
             around_code=chaos.code if chaos is not None else lambda code: code,
         )
         self._ending.push_async_callback(durable.close)

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from durable_host.testing.activity_double import ActivityDouble
 from durable_host.testing.app_backend import AppBackend
+from durable_host.testing.app_keys import AppKeys
 from durable_host.testing.container_handle import ContainerHandle
 from durable_host.testing.entity_handle import EntityHandle
 from durable_host.testing.http_client import HttpClient
@@ -83,6 +84,13 @@ class AppUnderTest(Settled):
     def client(self) -> HttpClient:
         """Sends requests to the HTTP functions of the app, and to its management API."""
         return self._backend.http
+
+    def require_keys(self) -> AppKeys:
+        """Ask callers of HTTP functions and of the management API for keys until the next reset.
+
+        The keys are those of a host that `func start --enable-auth` starts; without this call, nobody needs one.
+        """
+        return self._backend.require_keys()
 
     def activity(self, name: str) -> ActivityDouble:
         """The double of an activity: it records the calls, and replaces the function if it is told to.

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from durable_host.testing.app_keys import AppKeys
 from durable_host.testing.app_under_test import AppUnderTest
 from durable_host.testing.memory_backend import MemoryBackend
 
@@ -50,10 +49,3 @@ class FunctionApp(AppUnderTest):
         """
         self._memory.reset(start)
         return self
-
-    def require_keys(self) -> AppKeys:
-        """Ask callers of HTTP functions and of the management API for keys until the next reset.
-
-        The keys are those of a host that `func start --enable-auth` starts; without this call, nobody needs one.
-        """
-        return self._memory.require_keys()

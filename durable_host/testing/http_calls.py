@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import aiohttp
 import msgspec
@@ -12,25 +13,27 @@ from durable_host.durable.runtime.http_activity import HttpActivity, HttpCallReq
 from durable_host.durable.user_code import ActivityOutcome
 from durable_host.testing.json_values import as_json
 from durable_host.testing.stand_ins import CANCELED, ActivityRun, Replacement, StandIns
-from durable_host.testing.virtual_clock import VirtualClock
 
 
 class RecordedHttpCalls(HttpActivity):
-    """Asks `stand_ins` before it sends a request. Virtual time stands still until the response is there."""
+    """Asks `stand_ins` before it sends a request. It is inside `busy` until the response is there."""
 
     def __init__(
-        self, stand_ins: StandIns, clock: VirtualClock, connector: Callable[[], aiohttp.BaseConnector | None]
+        self,
+        stand_ins: StandIns,
+        busy: Callable[[], AbstractContextManager[None]] = nullcontext,
+        connector: Callable[[], aiohttp.BaseConnector | None] = lambda: None,
     ) -> None:
         super().__init__(connector)
         self._stand_ins = stand_ins
-        self._clock = clock
+        self._busy = busy
 
     async def answer(self, request: HttpCallRequest, instance_id: str | None) -> ActivityOutcome:
         """Answer a request of an instance."""
         run_id = str(uuid.uuid4())
         text = as_json({name: value for name, value in msgspec.to_builtins(request).items() if value is not None})
         run = ActivityRun(run_id=run_id, function=HTTP_ACTIVITY, input=text, instance_id=instance_id)
-        with self._clock.busy():
+        with self._busy():
             try:
                 replacement = await self._stand_ins.activity_begins(run)
                 outcome = await super().answer(request, instance_id) if replacement is None else _outcome(replacement)

@@ -13,6 +13,7 @@ from typing import Any, Final, TypedDict, Unpack
 import aiohttp
 from yarl import URL
 
+from durable_host import __version__
 from durable_host.testing.http_response import HttpResponse
 from durable_host.testing.loop_thread import LoopThread
 from durable_host.testing.streamed_reply import StreamedReply
@@ -20,6 +21,8 @@ from durable_host.testing.streamed_reply import StreamedReply
 Body = bytes | str | Iterable[bytes]
 Parameters = Mapping[str, str | int | float | bool | Sequence[str]] | Sequence[tuple[str, str]]
 
+OWN_HEADERS: Final = {"User-Agent": f"durable-host-testing/{__version__}"}
+"""The headers of all requests, for the session."""
 _TIMEOUT: Final = 300.0
 _MOST_REDIRECTS: Final = 20
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})

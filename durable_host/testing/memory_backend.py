@@ -169,10 +169,9 @@ class MemoryBackend:
         return self._http
 
     def require_keys(self) -> AppKeys:
-        """Ask callers for keys until the next reset."""
         web = self.app.web
         web.require_keys()
-        return AppKeys(web.keys, self.run)
+        return AppKeys(lambda: self.run(web.keys.host()), lambda name: self.run(web.keys.function(name)))
 
     @property
     def doubles(self) -> Doubles:

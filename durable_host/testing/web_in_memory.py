@@ -9,7 +9,6 @@ from aiohttp import BaseConnector, ClientRequest, ClientSession, ClientTimeout, 
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
-from durable_host import __version__
 from durable_host.config import HostConfig
 from durable_host.config.effective import effective_options
 from durable_host.host.durable_services import DurableServices
@@ -22,6 +21,7 @@ from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.pool import WorkerPool
 from durable_host.testing import memory_transport
+from durable_host.testing.http_client import OWN_HEADERS
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.triggers.mcp.webhook import McpWebhook
 from durable_host.web.admin import AdminApi
@@ -30,8 +30,6 @@ from durable_host.web.front import DURABLE_KEY, Front
 from durable_host.web.home import home_page
 from durable_host.web.keys import Access, KeyRing, KeyRoutes
 from durable_host.web.manual_invocation import ManualInvocation
-
-_USER_AGENT = f"durable-host-testing/{__version__}"
 
 
 class WebInMemory:
@@ -84,9 +82,7 @@ class WebInMemory:
 
     def session(self) -> ClientSession:
         """A session whose requests to the base URL end here. It keeps no cookies."""
-        return ClientSession(
-            connector=self.connector(), cookie_jar=DummyCookieJar(), headers={"User-Agent": _USER_AGENT}
-        )
+        return ClientSession(connector=self.connector(), cookie_jar=DummyCookieJar(), headers=OWN_HEADERS)
 
     def connector(self) -> BaseConnector:
         """A connector for requests to this app, without a socket, and for others."""

@@ -15,11 +15,13 @@ from durable_host.testing.live.live_process import LiveHostFailed
 pytestmark = pytest.mark.process
 
 APP = """
+import asyncio
 import logging
 from datetime import timedelta
 
 import azure.durable_functions as df
 import azure.functions as func
+from azurefunctions.extensions.http.fastapi import Request, Response, StreamingResponse
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
@@ -87,6 +89,42 @@ def fails(message: func.QueueMessage):
 @app.blob_output(arg_name="out", path="outbox/{name}.txt", connection="AzureWebJobsStorage")
 def shouts(blob: func.InputStream, out: func.Out[str]):
     out.set(blob.read().decode().upper())
+
+
+@app.orchestration_trigger(context_name="context")
+def price(context: df.DurableOrchestrationContext):
+    response = yield context.call_http("GET", "https://shop.example/price")
+    return [response["statusCode"], response["content"]]
+
+
+@app.route(route="secret", auth_level=func.AuthLevel.FUNCTION)
+def secret(req: func.HttpRequest) -> str:
+    return "42"
+
+
+ticks = asyncio.Queue()
+
+
+@app.route(route="ticks")
+async def stream_ticks(req: Request) -> StreamingResponse:
+    async def lines():
+        while True:
+            yield await ticks.get() + "\\n"
+
+    return StreamingResponse(lines())
+
+
+@app.route(route="tick")
+async def tick(req: Request) -> str:
+    ticks.put_nowait("tick")
+    return "ok"
+
+
+@app.route(route="cookie")
+async def cookie(req: Request) -> Response:
+    response = Response(req.headers.get("Cookie", "none"))
+    response.set_cookie("a", "1")
+    return response
 
 
 @app.timer_trigger(schedule="0 0 9 * * *", arg_name="timer")
@@ -172,6 +210,23 @@ def test_activities_are_replaced_and_recorded(app: AppUnderTest) -> None:
     notify.real()
 
 
+def test_requests_of_orchestrators_are_replaced_and_recorded(app: AppUnderTest) -> None:
+    requests = app.activity("call_http").returns({"status_code": 200, "content": "7"})
+    assert app.start("price").wait().output == [200, "7"]
+    assert requests.inputs == [{"method": "GET", "uri": "https://shop.example/price"}]
+    requests.real()
+
+
+def test_a_response_is_read_while_the_function_writes_it(app: AppUnderTest) -> None:
+    with app.client.stream("GET", "/api/ticks") as response:
+        lines = response.iter_lines()
+        assert app.client.post("/api/tick").status_code == 200
+        assert next(lines) == "tick"
+        app.start("waits_only")
+    assert app.client.get("/api/cookie").headers["Set-Cookie"].startswith("a=1")
+    assert app.client.get("/api/cookie").text == "none"
+
+
 def test_outputs_are_recorded_and_not_written(app: AppUnderTest) -> None:
     told = app.output("tell", "message").discards()
     assert app.start("tells").wait().output == "Gil"
@@ -236,6 +291,15 @@ def test_reset_begins_again_with_an_empty_hub(app: AppUnderTest) -> None:
     app.start("approval", {"who": "Lea"})
     assert app.activity("notify").calls[-1].output == "ok"
     assert app.client.get("/").status_code == 200
+
+
+def test_callers_need_keys_if_the_test_requires_them(app: AppUnderTest) -> None:
+    keys = app.reset().require_keys()
+    assert app.client.get("/api/secret").status_code == 401
+    for key in (keys.default, keys.function("secret"), keys.master):
+        assert app.client.get("/api/secret", params={"code": key}).status_code == 200
+    app.reset()
+    assert app.client.get("/api/secret").status_code == 200
 
 
 def test_schedules_of_functions_fire_when_a_live_host_is_set_forward(app: AppUnderTest) -> None:

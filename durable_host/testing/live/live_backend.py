@@ -14,8 +14,9 @@ from durable_host.bindings.accounts import Accounts
 from durable_host.config import load, project
 from durable_host.storage import NotFound, StorageAccount
 from durable_host.testing.app_backend import InstanceView
+from durable_host.testing.app_keys import AppKeys
 from durable_host.testing.doubles import Doubles, language_of
-from durable_host.testing.http_client import HttpClient
+from durable_host.testing.http_client import OWN_HEADERS, HttpClient
 from durable_host.testing.instance_record import Instance
 from durable_host.testing.live.live_control import DoubledApp
 from durable_host.testing.live.live_process import LiveProcess
@@ -150,6 +151,10 @@ class LiveBackend:
     def http(self) -> HttpClient:
         return self._http
 
+    def require_keys(self) -> AppKeys:
+        self._call("require_keys")
+        return AppKeys(lambda: self._call("host_keys"), lambda name: self._call("function_keys", name))
+
     @property
     def doubles(self) -> Doubles:
         return self._doubles
@@ -185,6 +190,7 @@ class LiveBackend:
         try:
             app: DoubledApp = process.call("doubled")
             doubles = self._doubles = Doubles(app.names, language_of(app.runtime, app.sdk_versions))
+            self._streams = 0
             self._http = HttpClient(self._thread, process.base_url, self._session, self._settle)
         except BaseException:
             process.stop()
@@ -194,6 +200,10 @@ class LiveBackend:
     def _call(self, name: str, *arguments: Any) -> Any:
         if in_callback.get():
             raise RuntimeError("The app waits for this function, so it cannot call the app.")
+        streams = self._http.count_streams()
+        if streams != self._streams:
+            self.process.call("ignore_streams", streams)
+            self._streams = streams
         return self.process.call(name, *arguments)
 
     async def _use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
@@ -216,8 +226,10 @@ class LiveBackend:
 
     async def _session(self) -> aiohttp.ClientSession:
         if self._web is None:
-            self._web = aiohttp.ClientSession()
+            self._web = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), headers=OWN_HEADERS)
         return self._web
 
     async def _settle(self) -> None:
+        self._streams = self._http.count_streams()
+        await asyncio.wrap_future(self.process.begin_call("ignore_streams", self._streams))
         await asyncio.wrap_future(self.process.begin_call("settle"))

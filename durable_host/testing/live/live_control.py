@@ -22,6 +22,8 @@ from durable_host.testing.live.quiescence import Quiescence
 from durable_host.testing.live.remote_stand_ins import RemoteStandIns
 from durable_host.testing.live.shifted_clock import ShiftedClock
 from durable_host.testing.log_entry import LogEntries, LogEntry
+from durable_host.web.keys import Access
+from durable_host.web.keys.records import HostKeys
 
 _IDLE_LOOKS = 50
 _LOOKS_EVERY = 0.1
@@ -56,6 +58,20 @@ class LiveApp:
 
     async def settle(self) -> None:
         await self._quiescence.settle()
+
+    async def ignore_streams(self, count: int) -> None:
+        """Wait no more for so many calls, whose responses the test reads piece by piece."""
+        self._quiescence.streams = count
+
+    async def require_keys(self) -> None:
+        """Ask callers for keys from now on, like `func start --enable-auth`."""
+        self._server.front.access = Access(self._server.keys)
+
+    async def host_keys(self) -> HostKeys:
+        return await self._server.keys.host()
+
+    async def function_keys(self, name: str) -> dict[str, str]:
+        return await self._server.keys.function(name)
 
     async def look_at_storage(self) -> None:
         """Process what another process has written to storage."""
@@ -109,6 +125,10 @@ class LiveControl:
             own = {
                 "now": self._now,
                 "settle": app.settle,
+                "ignore_streams": app.ignore_streams,
+                "require_keys": app.require_keys,
+                "host_keys": app.host_keys,
+                "function_keys": app.function_keys,
                 "look_at_storage": app.look_at_storage,
                 "advance_to": app.advance_to,
                 "pass_time": app.pass_time,

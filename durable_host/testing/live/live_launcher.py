@@ -4,6 +4,7 @@ from multiprocessing.connection import Connection
 
 from durable_host.host.launch import LAUNCH, Launch
 from durable_host.invocation.invoker import Pipeline
+from durable_host.testing.http_calls import RecordedHttpCalls
 from durable_host.testing.live.live_control import LiveControl
 from durable_host.testing.live.shifted_clock import ShiftedClock
 from durable_host.testing.stand_ins import with_stand_ins
@@ -17,4 +18,6 @@ def prepare(descriptor: int) -> None:
     def doubled(pipeline: Pipeline, runtime: str) -> Pipeline:
         return with_stand_ins(pipeline, control.stand_ins, runtime)
 
-    LAUNCH.set(Launch(clock=clock, pipeline=doubled, beside=control.serve))
+    LAUNCH.set(
+        Launch(clock=clock, pipeline=doubled, http=lambda: RecordedHttpCalls(control.stand_ins), beside=control.serve)
+    )

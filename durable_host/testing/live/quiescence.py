@@ -25,6 +25,8 @@ class Quiescence:
         self._server = server
         self._clock = clock
         self._patience = patience
+        self.streams = 0
+        """The number of calls that write responses which the test reads piece by piece: nobody waits for them."""
 
     @property
     def is_busy(self) -> bool:
@@ -48,7 +50,7 @@ class Quiescence:
         due = self._clock.next_due
         if due is not None and due <= self._clock.now():
             return "a timer fires"
-        if server.invoker.running or server.pool.is_busy:
+        if server.invoker.running > self.streams or self._has_calls():
             return "a function runs"
         for listener in self._listeners():
             if isinstance(listener, QueueListener) and listener.is_busy:
@@ -59,6 +61,10 @@ class Quiescence:
             running = ", ".join(f"'{one}'" for one in services.runtime.running_work_items)
             return f"Durable Functions process {running or 'messages'}"
         return None
+
+    def _has_calls(self) -> bool:
+        pool = self._server.pool
+        return pool.is_busy and (not self.streams or pool.running_calls > self.streams)
 
     async def look_at_blobs(self) -> None:
         """Let blob triggers check all blobs soon, because the process of the test may have written some."""
