@@ -12,6 +12,12 @@ in_callback: ContextVar[bool] = ContextVar("in_callback", default=False)
 """Whether this is a function of a test that the app calls and waits for."""
 
 
+def refuse_in_callback() -> None:
+    """Raises RuntimeError in a function of a test that the app waits for."""
+    if in_callback.get():
+        raise RuntimeError("The app waits for this function, so time stands still until it returns.")
+
+
 class LoopThread:
     """An event loop in a thread. The constructor starts it; `close` ends it."""
 

@@ -21,7 +21,7 @@ from durable_host.testing.indexed_app import IndexedApp
 from durable_host.testing.instance_record import Instance, instance_of
 from durable_host.testing.json_values import as_json, sent_text
 from durable_host.testing.log_entry import LogEntries, LogEntry
-from durable_host.testing.loop_thread import LoopThread, in_callback
+from durable_host.testing.loop_thread import LoopThread, in_callback, refuse_in_callback
 from durable_host.testing.view_reader import ViewReader
 from durable_host.web.manual_invocation import plain_value
 
@@ -79,7 +79,7 @@ class MemoryBackend:
 
     def reset(self, start: datetime | None = None) -> None:
         """Begin again, at `start` or at the time of the first begin."""
-        _refuse_in_callback()
+        refuse_in_callback()
         app, self._app = self._app, None
         if self._indexed is None:
             raise RuntimeError(_CLOSED)
@@ -99,14 +99,14 @@ class MemoryBackend:
         return timedelta(days=366)
 
     def advance(self, by: timedelta) -> None:
-        _refuse_in_callback()
+        refuse_in_callback()
         self.run(self._advance(by))
 
     def settle(self) -> None:
         self.run(self._settle())
 
     def pass_time(self, end: datetime) -> str | None:
-        _refuse_in_callback()
+        refuse_in_callback()
         clock = self.app.clock
         due = clock.next_due
         if due is None:
@@ -249,8 +249,3 @@ class MemoryBackend:
         result = await work
         await self._settle()
         return result
-
-
-def _refuse_in_callback() -> None:
-    if in_callback.get():
-        raise RuntimeError("The app waits for this function, so time stands still until it returns.")

@@ -233,9 +233,16 @@ def test_outputs_are_recorded_and_not_written(app: AppUnderTest) -> None:
     assert told.values == ["told Gil"]
 
 
-def test_a_function_that_the_app_waits_for_cannot_call_the_app(app: AppUnderTest) -> None:
-    app.activity("tell").runs(lambda data: app.start("tells"))
-    assert "cannot call the app" in str(app.start("tells").error)
+def test_a_function_that_the_app_waits_for_may_use_the_app_but_not_the_time(app: AppUnderTest) -> None:
+    def tell(data: str) -> str:
+        app.start("waits_only", instance_id="told").raise_event("Never", data)
+        with pytest.raises(RuntimeError, match="time stands still until it returns"):
+            app.advance(days=1)
+        return "told"
+
+    app.activity("tell").runs(tell)
+    assert app.start("tells").output == "told"
+    assert app.instance("told").wait().output == "Gil"
     app.activity("tell").real()
 
 

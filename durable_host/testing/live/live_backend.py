@@ -199,7 +199,7 @@ class LiveBackend:
 
     def _call(self, name: str, *arguments: Any) -> Any:
         if in_callback.get():
-            raise RuntimeError("The app waits for this function, so it cannot call the app.")
+            return self.process.call("from_callback", name, arguments)
         streams = self._http.count_streams()
         if streams != self._streams:
             self.process.call("ignore_streams", streams)
@@ -230,6 +230,8 @@ class LiveBackend:
         return self._web
 
     async def _settle(self) -> None:
+        if in_callback.get():
+            return
         self._streams = self._http.count_streams()
         await asyncio.wrap_future(self.process.begin_call("ignore_streams", self._streams))
         await asyncio.wrap_future(self.process.begin_call("settle"))

@@ -22,6 +22,7 @@ from durable_host.testing.live.quiescence import Quiescence
 from durable_host.testing.live.remote_stand_ins import RemoteStandIns
 from durable_host.testing.live.shifted_clock import ShiftedClock
 from durable_host.testing.log_entry import LogEntries, LogEntry
+from durable_host.testing.loop_thread import in_callback, refuse_in_callback
 from durable_host.web.keys import Access
 from durable_host.web.keys.records import HostKeys
 
@@ -57,7 +58,9 @@ class LiveApp:
         return hub_source(services)
 
     async def settle(self) -> None:
-        await self._quiescence.settle()
+        """Wait until nothing is left to do now, except for a function of the test that the app itself waits for."""
+        if not in_callback.get():
+            await self._quiescence.settle()
 
     async def ignore_streams(self, count: int) -> None:
         """Wait no more for so many calls, whose responses the test reads piece by piece."""
@@ -84,6 +87,7 @@ class LiveApp:
 
     async def advance_to(self, ticks: int) -> None:
         """Move from one due time to the next until `ticks`, and run everything that becomes due."""
+        refuse_in_callback()
         await self.settle()
         while (due := self._clock.next_due) is not None and due <= ticks:
             self._clock.jump_to(due)
@@ -93,6 +97,7 @@ class LiveApp:
 
     async def pass_time(self, end: int) -> str | None:
         """Advance to the next due time until `end`. If nothing is due, give events from outside a moment to come."""
+        refuse_in_callback()
         due = self._clock.next_due
         if due is not None and due > end:
             return f"nothing is due before {timestamp.to_datetime(end):%Y-%m-%d %H:%M:%S}"
@@ -135,6 +140,13 @@ class LiveControl:
                 "logs": self._kept_logs,
                 "doubled": app.doubled,
             }
+            if name == "from_callback":
+                name, arguments = arguments
+                token = in_callback.set(True)
+                try:
+                    return await answer(name, arguments)
+                finally:
+                    in_callback.reset(token)
             operation = own.get(name) or getattr(operations, name)
             return await operation(*arguments)
 
