@@ -23,11 +23,12 @@ class FailingCalls:
         self._is_on = is_on
 
     async def make(
-        self, what: str, instance_id: str, call: Call[T], *, lost: Callable[[], Exception] | None = None
+        self, what: str, instance_id: str, call: Call[T], *, lost: Callable[[], Exception | None] | None = None
     ) -> T:
         """Make a call. `what` and the name of the instance are its name in the log.
 
-        `lost` returns the error after a call whose answer is lost. Raises TaskHubUnavailable for all other faults.
+        `lost` returns the error after a call whose answer is lost, or None if repeating the call finds it done. Raises
+        TaskHubUnavailable for all other faults.
         """
         if not self._is_on:
             return await call()
@@ -36,7 +37,9 @@ class FailingCalls:
         if fault is None:
             return await call()
         if fault.variant == ANSWER_LOST:
-            await call()
+            result = await call()
             if lost is not None:
-                raise lost()
+                if (error := lost()) is None:
+                    return result
+                raise error
         raise TaskHubUnavailable(_TEXTS.get(fault.variant, "503 Server Busy (chaos)."), kind="chaos")

@@ -234,6 +234,8 @@ def _run(
         logger = logging.getLogger("Host.Startup")
         if no_build and not first_build.is_to_build(config):
             ignored = [*ignored, "--no-build is ignored: there is nothing to build."]
+        if overrides.chaos_seed is not None and config.host.durable.chaos is None:
+            ignored = [*ignored, "--chaos-seed is ignored: there is no --chaos."]
         exposed = exposure_warning(config.address, asks_for_keys=options.enable_auth)
         for sentence in (*ignored, *config.warnings, *([exposed] if exposed else [])):
             logger.warning("%s", sentence)

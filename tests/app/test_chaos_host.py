@@ -59,7 +59,7 @@ MANAGEMENT = "/runtime/webhooks/durabletask"
 ORDERS = [f"order-{number}" for number in range(6)]
 
 
-@pytest.fixture(scope="module", params=["1.x on Azurite", "1.x on SQLite", "2.x on SQLite"])
+@pytest.fixture(scope="module", params=["1.x on Azurite", "2.x on SQLite"])
 def host(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, connection_string: str
 ) -> Iterator[HostProcess]:

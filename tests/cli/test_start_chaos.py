@@ -45,3 +45,11 @@ def test_faults_on_a_real_account_are_refused_before_anything_starts(func: Func)
 @pytest.mark.usefixtures("app")
 def test_a_seed_is_a_whole_number(func: Func) -> None:
     assert func("start", "--chaos-seed", "seven").code == 2
+
+
+@pytest.mark.usefixtures("app")
+def test_a_seed_without_faults_is_ignored_with_a_warning(func: Func, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("durable_host.host.run_host", lambda *_: 0)
+    outcome = func("start", "--port", "0", "--chaos-seed", "7")
+    assert outcome.code == 0
+    assert "--chaos-seed is ignored: there is no --chaos." in outcome.out

@@ -18,9 +18,9 @@ df.app.orchestration("order", function* (context) {
 });
 df.app.activity("charge", { handler: (what) => { fs.appendFileSync("ran", `${what}\\n`); return what; } });
 """
-CHAOS = "duplicate-events=1,redeliver-activities=0.5,delay=0..100ms,kill-worker=0.1,lose-lease=0.2"
+CHAOS = "duplicate-events=1,redeliver-activities=0.5,delay=0..100ms,kill-worker=0.06,lose-lease=0.2"
 MANAGEMENT = "/runtime/webhooks/durabletask"
-ORDERS = [f"order-{number}" for number in range(4)]
+ORDERS = [f"order-{number}" for number in range(3)]
 
 
 def test_node_apps_lose_nothing_under_faults(start_node_host: Any) -> None:
