@@ -226,7 +226,7 @@ class AppInMemory:
         self.web.adopt(app, durable)
         if chaos is not None:
             self._ending.push_async_callback(chaos.stop)
-            chaos.start(durable.runtime, self._pool)
+            chaos.start(durable.runtime, self._pool, self.storage)
         self._server.answers = self.storage.answer
         listeners = Listeners()
         self._ending.push_async_callback(listeners.stop, _GRACE)

@@ -247,6 +247,12 @@ def test_a_mark_that_is_not_valid_is_an_error(run: Callable[..., tuple[str, Repo
     assert "During handling" not in output
 
 
+def test_a_test_on_a_real_host_cannot_have_the_mark(run: Callable[..., tuple[str, Reports]]):
+    output, reports = run("@pytest.mark.durable_chaos\ndef test_live(live_function_app): pass")
+    assert outcomes(reports) == [("setup", "failed")]
+    assert "It needs virtual time" in output
+
+
 def test_tests_without_the_mark_are_not_touched(run: Callable[..., tuple[str, Reports]]):
     output, _ = run("def test_plain():\n    assert active_run() is None")
     assert "1 passed" in output

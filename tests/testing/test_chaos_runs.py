@@ -64,6 +64,13 @@ def wide(context):
     return [results, child, total]
 
 
+@app.queue_trigger(arg_name="message", queue_name="orders", connection="AzureWebJobsStorage")
+@app.durable_client_input(client_name="client")
+async def take_order(message, client) -> None:
+    # Starts an order for each message, also for one that arrives again.
+    await client.start_new("careful_order")
+
+
 @app.activity_trigger(input_name="item")
 def ask(item: str) -> str:
     return item
@@ -153,6 +160,17 @@ def test_an_activity_that_is_not_idempotent_is_found_and_the_cause_is_one_fault(
         chaos_runs(app, charged, runs=100, seed=1, redeliver_activities=0.2, duplicate_events=0.5, kill_host=0.05)
     (fault,) = failed.value.schedule
     assert "charge" in fault or "order #1" in fault
+
+
+def test_a_queue_message_that_arrives_twice_is_found(app: FunctionApp) -> None:
+    def ordered(app: FunctionApp) -> None:
+        app.queue("orders").send("book")
+        assert len(app.instances()) == 1, "ordered twice"
+        assert len(app.queue("orders")) == 0
+
+    with pytest.raises(ChaosFailed, match="ordered twice") as failed:
+        chaos_runs(app, ordered, runs=100, seed=1)
+    assert failed.value.schedule == ("duplicate-events: message 1 of queue 'orders'",)
 
 
 @pytest.mark.parametrize("variant", ["before", "after"])

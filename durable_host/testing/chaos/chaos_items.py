@@ -26,7 +26,7 @@ def run_with_chaos(item: pytest.Item, mark: pytest.Mark, nextitem: pytest.Item |
 
 
 def _reports(item: pytest.Item, mark: pytest.Mark, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
-    plan = _plan_or_error(item.config, mark)
+    plan = _plan_or_error(item, mark)
     if isinstance(plan, Exception):
         return [_refusal(item, plan)]
     trials = _Trials(item)
@@ -37,9 +37,11 @@ def _reports(item: pytest.Item, mark: pytest.Mark, nextitem: pytest.Item | None)
     return trials.end(plan, result, nextitem)
 
 
-def _plan_or_error(config: pytest.Config, mark: pytest.Mark) -> ChaosPlan | Exception:
+def _plan_or_error(item: pytest.Item, mark: pytest.Mark) -> ChaosPlan | Exception:
+    if "live_function_app" in getattr(item, "fixturenames", ()):
+        return ValueError("It needs virtual time: use function_app, or run func start --chaos.")
     try:
-        return _plan(config, mark)
+        return _plan(item.config, mark)
     except (HostError, ValueError, TypeError) as error:
         return error
 

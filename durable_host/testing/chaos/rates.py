@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import msgspec
 
-from durable_host.chaos.fault import FaultKind
+from durable_host.chaos.fault import KILL_HOST, REORDER, FaultKind
 from durable_host.chaos.spec import ChaosSpec, parse_chaos
 
 _SOURCE = "durable_chaos"
@@ -25,7 +25,8 @@ class RunRates(ChaosSpec, frozen=True, kw_only=True):
 
     def rate(self, kind: FaultKind) -> float:
         """Return how often a fault of this kind happens."""
-        return self.delayed if kind == "delay" else cast("float", getattr(self, kind.replace("-", "_")))
+        own = {"delay": self.delayed, KILL_HOST: self.kill_host, REORDER: self.reorder}
+        return own[kind] if kind in own else super().rate(kind)
 
 
 DEFAULT_RATES = RunRates(

@@ -1,5 +1,6 @@
 """All storage accounts of an app under test, in memory and in virtual time."""
 
+from collections.abc import Callable
 from functools import partial
 
 from durable_host.clock import Clock
@@ -15,12 +16,16 @@ from durable_host.testing.memory_storage.storage_exchange import StorageAnswer, 
 
 
 class MemoryStorage:
-    """Accounts by name; an account exists as soon as somebody uses it. `ports` are in the addresses of the services."""
+    """Accounts by name; an account exists as soon as somebody uses it. `ports` are in the addresses of the services.
+
+    `instead_of` returns the request that the host makes instead of one to an account.
+    """
 
     def __init__(self, clock: Clock, ports: MemoryPorts) -> None:
         self._clock = clock
         self._ports = ports
         self._accounts: dict[str, MemoryAccount] = {}
+        self.instead_of: Callable[[str, StorageRequest], StorageRequest] = lambda _, request: request
         self.queue_signals = MemoryQueueSignals(clock, self._queues_at)
         self.blob_signals = MemoryBlobSignals(clock)
 
@@ -50,7 +55,7 @@ class MemoryStorage:
         return self.account(account).answer(request)
 
     async def _carry(self, account: str, request: StorageRequest) -> StorageAnswer:
-        return self.answer(account, request)
+        return self.answer(account, self.instead_of(account, request))
 
     def _queues_at(self, endpoint: str) -> MemoryQueues:
         return self.account(endpoint.rpartition("/")[2]).queues
