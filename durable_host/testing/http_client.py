@@ -94,7 +94,13 @@ class HttpClient:
         Raises ValueError for the URL of another server, TimeoutError, and aiohttp.ClientError if the response is
         incomplete, as when the function fails while it streams.
         """
-        return self._thread.run(self._request(method, path, options))
+        try:
+            return self._thread.run(self._request(method, path, options))
+        except TimeoutError as error:
+            raise TimeoutError(
+                f"{method} {path} got no response within {options.get('timeout', _TIMEOUT):g} s. Time stands still during "
+                "a request: a function that waits for a timer, or for an orchestration that does, waits forever."
+            ) from error
 
     @contextmanager
     def stream(self, method: str, path: str, **options: Unpack[RequestOptions]) -> Generator[StreamedReply, None, None]:

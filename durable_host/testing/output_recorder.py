@@ -63,7 +63,7 @@ class OutputRecorder:
     def runs(self, function: Answer, *, times: int | None = None) -> Self:
         """Call `function` with the list of values instead of writing them. What it raises fails the call.
 
-        It may be async. It runs in another thread and must not call the app, which waits for it.
+        It may be async. A plain one may use the app, except its time, which stands still until it returns.
         """
         self._behaviours.add(Behaviour(None, times=checked_times(times), answer=function))
         return self

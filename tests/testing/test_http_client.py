@@ -272,5 +272,5 @@ def test_the_rest_of_a_stream_is_read(world: _World) -> None:
 
 
 def test_a_response_that_takes_too_long_is_an_error(world: _World) -> None:
-    with pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError, match=r"GET /stream got no response within 0\.05 s"):
         world.client.get("/stream", timeout=0.05)
