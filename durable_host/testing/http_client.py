@@ -97,9 +97,10 @@ class HttpClient:
         try:
             return self._thread.run(self._request(method, path, options))
         except TimeoutError as error:
+            seconds = options.get("timeout", _TIMEOUT)
             raise TimeoutError(
-                f"{method} {path} got no response within {options.get('timeout', _TIMEOUT):g} s. Time stands still during "
-                "a request: a function that waits for a timer, or for an orchestration that does, waits forever."
+                f"{method} {path} got no response within {seconds:g} s. Time stands still during a request: a function "
+                "that waits for a timer, or for an orchestration that does, waits forever."
             ) from error
 
     @contextmanager
