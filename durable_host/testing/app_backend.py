@@ -23,7 +23,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     """What the history of the current execution of an instance shows, together with the app's code.
 
     `waits_are_known` is false if waits for events are missing, because the code could not be asked. `children` are
-    instance IDs, in the order of the calls.
+    instance IDs, in the order of the calls. `encodes_inputs_twice`: see `json_values`.
     """
 
     events: Sequence[HistoryEvent]
@@ -31,6 +31,7 @@ class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     waits_are_known: bool
     ledger: Sequence[LedgerEvent]
     children: Sequence[str]
+    encodes_inputs_twice: bool
 
 
 class AppBackend(Protocol):

@@ -10,7 +10,6 @@ from durable_host.testing.history_row import (
     EPISODE_ROWS,
     HistoryRow,
     RowPattern,
-    history_rows,
     is_match,
     pattern_text,
     pattern_type,
@@ -24,10 +23,10 @@ class InstanceHistory:
     unless a pattern names them.
     """
 
-    def __init__(self, title: str, events: Sequence[HistoryEvent]) -> None:
+    def __init__(self, title: str, rows: Sequence[HistoryRow], stored: Sequence[HistoryEvent]) -> None:
         self._title = title
-        self._stored = events
-        self.events = history_rows(events)
+        self._stored = stored
+        self.events = list(rows)
 
     @property
     def types(self) -> list[str]:

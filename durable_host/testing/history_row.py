@@ -9,7 +9,7 @@ import msgspec
 
 from durable_host.dashboard.views.history_table import HistoryTable
 from durable_host.durable.model.events import HistoryEvent
-from durable_host.testing.json_values import as_json, received_value, value_of
+from durable_host.testing.json_values import as_json, received_value
 
 RowPattern = str | Mapping[str, Any]
 """`"TimerFired"`, `"TaskScheduled charge"`, or a mapping such as `{"type": "EventRaised", "data": {"ok": True}}`."""
@@ -47,9 +47,10 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
         return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
-def history_rows(events: Sequence[HistoryEvent]) -> list[HistoryRow]:
+def history_rows(events: Sequence[HistoryEvent], *, encodes_twice: bool) -> list[HistoryRow]:
+    """The rows of a history. `encodes_twice`: see `json_values.received_value`."""
     records, _ = HistoryTable(events).page(-1, sys.maxsize, is_full=True)
-    return [_row(record) for record in records]
+    return [_row(record, encodes_twice) for record in records]
 
 
 def is_match(pattern: RowPattern, row: HistoryRow) -> bool:
@@ -75,7 +76,7 @@ def pattern_text(pattern: RowPattern) -> str:
     return " ".join(filter(None, (head, ", ".join(f"{name}={value!r}" for name, value in rest.items()))))
 
 
-def _row(record: dict[str, Any]) -> HistoryRow:
+def _row(record: dict[str, Any], encodes_twice: bool) -> HistoryRow:
     rest = dict(record)
     kind: str = rest.pop("type")
     text = rest.pop("input", None) or rest.pop("result", None)
@@ -85,7 +86,7 @@ def _row(record: dict[str, Any]) -> HistoryRow:
         time=datetime.fromisoformat(rest.pop("time")),
         name=rest.pop("name"),
         task_id=rest.pop("taskId"),
-        data=received_value(text, encodes_twice=True) if kind == "ExecutionStarted" else value_of(text),
+        data=received_value(text, encodes_twice=encodes_twice and kind == "ExecutionStarted"),
         error=rest.pop("reason", None),
         fields=rest,
     )

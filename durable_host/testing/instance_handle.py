@@ -10,7 +10,7 @@ from durable_host.testing.event_ledger import EventLedger, external_event
 from durable_host.testing.history_assertions import InstanceHistory
 from durable_host.testing.history_row import history_rows
 from durable_host.testing.instance_record import Instance
-from durable_host.testing.instance_report import instance_report, title_of
+from durable_host.testing.instance_report import title_of, view_report
 from durable_host.testing.instance_wait import InstanceWait, as_instance_wait
 from durable_host.testing.instance_waiting import let_time_pass
 from durable_host.testing.settled import Settled
@@ -77,7 +77,9 @@ class InstanceHandle(Settled):
     @property
     def history(self) -> InstanceHistory:
         """The history of the current execution, as it is now."""
-        return InstanceHistory(title_of(self._read()), self._backend.view(self.id).events)
+        view = self._backend.view(self.id)
+        rows = history_rows(view.events, encodes_twice=view.encodes_inputs_twice)
+        return InstanceHistory(title_of(self._read()), rows, view.events)
 
     @property
     def ledger(self) -> EventLedger:
@@ -164,7 +166,7 @@ class InstanceHandle(Settled):
     def report(self) -> str:
         """The state, the waits and the end of the history, as failures show them."""
         one, view = self._read(), self._backend.view(self.id)
-        return instance_report(one, self.waits, history_rows(view.events), waits_are_known=view.waits_are_known)
+        return view_report(one, view)
 
     def __repr__(self) -> str:
         one = self._backend.instance(self.id)

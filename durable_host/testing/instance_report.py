@@ -1,10 +1,9 @@
 """What a failure says about an instance: its state, what it waits for, and the end of its history."""
 
-from collections.abc import Sequence
-
-from durable_host.testing.history_row import EPISODE_ROWS, HistoryRow
+from durable_host.testing.app_backend import InstanceView
+from durable_host.testing.history_row import EPISODE_ROWS, history_rows
 from durable_host.testing.instance_record import Instance
-from durable_host.testing.instance_wait import InstanceWait
+from durable_host.testing.instance_wait import as_instance_wait
 from durable_host.testing.json_values import as_json
 
 _ROWS = 8
@@ -27,18 +26,16 @@ def state_line(one: Instance) -> str:
     return ", ".join(parts)
 
 
-def instance_report(
-    one: Instance, waits: Sequence[InstanceWait], rows: Sequence[HistoryRow], *, waits_are_known: bool = True
-) -> str:
+def view_report(one: Instance, view: InstanceView) -> str:
     """Several lines about an instance."""
     lines = [f"{title_of(one)}: {state_line(one)}"]
-    if waits:
-        lines += ["waits for:", *(f"  {wait}" for wait in waits)]
-    if not waits_are_known:
+    if view.waits:
+        lines += ["waits for:", *(f"  {as_instance_wait(wait)}" for wait in view.waits)]
+    if not view.waits_are_known:
         lines.append("(Waits for events are not known: the code of the orchestrator could not be asked.)")
+    rows = history_rows(view.events, encodes_twice=view.encodes_inputs_twice)
     shown = [row for row in rows if row.type not in EPISODE_ROWS]
     if shown:
-        more = len(shown) - _ROWS
-        lines.append("last rows of its history:" if more > 0 else "history:")
+        lines.append("last rows of its history:" if len(shown) > _ROWS else "history:")
         lines += [f"  {row.time:%Y-%m-%d %H:%M:%S}  {row}" for row in shown[-_ROWS:]]
     return "\n".join(lines)

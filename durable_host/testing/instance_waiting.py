@@ -6,7 +6,7 @@ from datetime import timedelta
 from durable_host.testing.app_backend import AppBackend, InstanceView
 from durable_host.testing.history_row import history_rows
 from durable_host.testing.instance_record import Instance, StillRunning
-from durable_host.testing.instance_report import instance_report
+from durable_host.testing.instance_report import view_report
 from durable_host.testing.instance_wait import as_instance_wait
 from durable_host.testing.wait_condition import TERMINAL, WaitCondition
 
@@ -58,7 +58,8 @@ class _Waiting:
         view = self._backend.view(self._id)
         waits = [as_instance_wait(wait) for wait in view.waits]
         self._seen |= dict.fromkeys(wait.name for wait in waits if wait.kind != "timer")
-        return self._condition.is_met_by(one) and self._condition.is_met_in(waits, history_rows(view.events))
+        rows = history_rows(view.events, encodes_twice=view.encodes_inputs_twice)
+        return self._condition.is_met_by(one) and self._condition.is_met_in(waits, rows)
 
     def may_continue_by_itself(self) -> bool:
         """Whether the instance waits for something other than external events."""
@@ -71,13 +72,7 @@ class _Waiting:
             names = ", ".join(f"'{other.instance_id}' ({other.name})" for other in self._backend.instances(None, None))
             return f"{headline}\nIt does not exist. The task hub has {names or 'no instances'}."
         view = self._backend.view(self._id)
-        report = instance_report(
-            one,
-            [as_instance_wait(wait) for wait in view.waits],
-            history_rows(view.events),
-            waits_are_known=view.waits_are_known,
-        )
-        return "\n\n".join(filter(None, (headline, report, self._advice(one, view))))
+        return "\n\n".join(filter(None, (headline, view_report(one, view), self._advice(one, view))))
 
     def _advice(self, one: Instance, view: InstanceView) -> str | None:
         wanted = self._condition.waiting_for

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from durable_host.durable.user_code import UserCode, dialect_of, numbers_its_actions
+
 
 def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
@@ -16,6 +18,11 @@ def value_of(text: str | None) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def encodes_inputs_twice(code: UserCode | None) -> bool:
+    """Whether the app's SDK sends inputs as JSON text in JSON strings."""
+    return code is not None and not numbers_its_actions(code) and dialect_of(code).encodes_inputs_twice
 
 
 def sent_text(value: Any, *, encodes_twice: bool) -> str:

@@ -7,6 +7,7 @@ from durable_host.dashboard.views.steps import steps_of
 from durable_host.dashboard.views.waits import waits_of
 from durable_host.durable.api.errors import InstanceNotFound
 from durable_host.testing.app_backend import InstanceView
+from durable_host.testing.json_values import encodes_inputs_twice
 
 _WHOLE = 1 << 40
 
@@ -32,5 +33,6 @@ class ViewReader:
             waits=[] if state.runtime_status.is_terminal else waits_of(events, execution, trace),
             waits_are_known=state.runtime_status.is_terminal or (trace is not None and trace.waits is not None),
             ledger=ledger_of(events, execution, trace, findings, _WHOLE),
+            encodes_inputs_twice=encodes_inputs_twice(hub.code),
             children=[step.target for step in execution.steps if step.kind == "child" and step.target],
         )

@@ -167,6 +167,13 @@ def test_an_event_continues_an_instance(app: FunctionApp) -> None:
     )
 
 
+@pytest.mark.parametrize("value", ["42", "text", 42, None, {"a": "1"}])
+def test_an_input_is_the_same_in_the_instance_and_in_its_history(app: FunctionApp, value: Any) -> None:
+    instance = app.start("approval", value)
+    assert instance.input == value
+    instance.history.assert_contains({"type": "ExecutionStarted", "data": value})
+
+
 def test_an_event_that_comes_late_is_lost(app: FunctionApp) -> None:
     instance = app.start("approval").raise_event("Other").wait()
     assert instance.output == "expired"

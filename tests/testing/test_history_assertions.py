@@ -18,7 +18,7 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.testing.history_assertions import InstanceHistory
-from durable_host.testing.history_row import RowPattern
+from durable_host.testing.history_row import RowPattern, history_rows
 
 pytestmark = pytest.mark.unit
 
@@ -46,7 +46,7 @@ EVENTS = [
     ),
     OrchestratorCompleted(timestamp=NOW),
 ]
-HISTORY = InstanceHistory("'order-7' (approval)", EVENTS)
+HISTORY = InstanceHistory("'order-7' (approval)", history_rows(EVENTS, encodes_twice=True), EVENTS)
 ALL: list[RowPattern] = [
     "ExecutionStarted approval",
     "TaskScheduled charge",
