@@ -2,34 +2,27 @@
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
-from typing import Any
 
 import aiohttp
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.dashboard.sources import HubSource
 from durable_host.durable.api import DurableClient
-from durable_host.durable.engine.numbered_replay import replay_history
-from durable_host.durable.runtime.runtime import engine_options
-from durable_host.durable.taskhub.azure.history_json import read_history
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
-from durable_host.durable.user_code import dialect_of, numbers_its_actions
 from durable_host.host.durable_services import DurableServices
 from durable_host.host.listeners import Listeners
 from durable_host.host.served_app import AppParts, ServedApp, served_app
 from durable_host.invocation.bindings import BindingRegistry
-from durable_host.invocation.invocation_log import CALLED
-from durable_host.invocation.invoker import Invoker, Outcome
-from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.invocation.invoker import Invoker
 from durable_host.testing.chaos.chaos_run import active_run
 from durable_host.testing.chaos.chaos_stage import ChaosStage
 from durable_host.testing.doubles import Doubles, double_names, functions_with_doubles, language_of
 from durable_host.testing.http_calls import RecordedHttpCalls
 from durable_host.testing.indexed_app import IndexedApp
+from durable_host.testing.loop_thread import in_callback
 from durable_host.testing.memory_storage.memory_storage import MemoryStorage
 from durable_host.testing.stand_ins import with_stand_ins
 from durable_host.testing.virtual_clock import VirtualClock
@@ -137,43 +130,14 @@ class AppInMemory:
         )
 
     @property
-    def is_of_v2(self) -> bool:
-        """Whether the app uses the 2.x SDK."""
-        assert self._durable is not None
-        return numbers_its_actions(self._durable.code)
-
-    @property
-    def encodes_inputs_twice(self) -> bool:
-        """Whether the SDK sends inputs as JSON text in JSON strings."""
-        assert self._durable is not None
-        return not self.is_of_v2 and dialect_of(self._durable.code).encodes_inputs_twice
-
-    async def run(self, name: str, content: str) -> Outcome:
-        """Run a function that is not a durable one, like a manual start. Raises LookupError."""
-        function = self._function(name)
+    def served(self) -> ServedApp:
         assert self._app is not None
-        run = self._app.starts.get(function.trigger.type.lower())
-        if run is None:
-            raise LookupError(f"The function '{function.name}' ({function.trigger.type}) cannot be run by hand.")
-        return await run(function, content, reason=CALLED, invocation_id=str(uuid.uuid4()))
+        return self._app
 
-    async def replay(self, document: Any) -> None:
-        """Replay a history.
-
-        Raises ReplayFailed, ValueError if it is not a history, and WorkItemAborted if the worker is lost.
-        """
-        assert self._durable is not None
-        options = engine_options(self._config.host.durable)
-        await replay_history(read_history(document), self._durable.code, options)
-
-    def _function(self, name: str) -> FunctionMetadata:
-        assert self._app is not None
-        served = {function.name.casefold(): function for function in self._app.functions.served}
-        function = served.get(name.casefold())
-        if function is None:
-            names = ", ".join(sorted(function.name for function in served.values()))
-            raise LookupError(f"The app has no function '{name}'; it has {names or 'none'}.")
-        return function
+    async def settle(self) -> None:
+        """Wait until nothing is left to do now, except in a function of the test that the app itself waits for."""
+        if not in_callback.get():
+            await self.clock.settle()
 
     def _is_busy(self) -> bool:
         if self._chaos is not None and self._chaos.is_busy:

@@ -37,11 +37,14 @@ class RunningApp(Protocol):
 
 
 class AppOperations:
-    """The operations of `AppBackend` on an app. Those that change something wait for what follows."""
+    """The operations of `AppBackend` on an app.
 
-    def __init__(self, app: RunningApp) -> None:
+    Those that change something wait for what follows, those that read for what a client in the test has begun.
+    """
+
+    def __init__(self, app: RunningApp, views: ViewReader) -> None:
         self._app = app
-        self._views = ViewReader()
+        self._views = views
 
     async def start(self, orchestrator: str, input: Any, instance_id: str | None, version: str | None) -> str:
         text = self._sent(input)
@@ -50,10 +53,12 @@ class AppOperations:
         return started
 
     async def instance(self, instance_id: str) -> Instance | None:
+        await self._app.settle()
         state = await self._client.get(instance_id)
         return None if state is None else instance_of(state, encodes_twice=self._encodes_twice)
 
     async def instances(self, name: str | None, status: str | None) -> list[Instance]:
+        await self._app.settle()
         statuses = frozenset[OrchestrationStatus]() if status is None else frozenset({OrchestrationStatus[status]})
         found = [
             state
@@ -64,6 +69,7 @@ class AppOperations:
         return [instance_of(state, encodes_twice=self._encodes_twice) for state in found]
 
     async def view(self, instance_id: str) -> InstanceView:
+        await self._app.settle()
         return await self._views.read(self._app.source, instance_id)
 
     async def raise_event(self, instance_id: str, name: str, data: Any) -> None:
@@ -100,6 +106,7 @@ class AppOperations:
         await self._app.settle()
 
     async def entity_state(self, name: str, key: str) -> str | None:
+        await self._app.settle()
         found = await self._client.entities.get(name, key)
         return None if found is None else found.state
 

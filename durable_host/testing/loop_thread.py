@@ -13,7 +13,7 @@ in_callback: ContextVar[bool] = ContextVar("in_callback", default=False)
 
 
 def refuse_in_callback() -> None:
-    """Raises RuntimeError in a function of a test that the app waits for."""
+    """Raise RuntimeError in a function of a test that the app waits for."""
     if in_callback.get():
         raise RuntimeError("The app waits for this function, so time stands still until it returns.")
 

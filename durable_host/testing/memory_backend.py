@@ -9,21 +9,18 @@ from typing import Any, TypeVar
 import aiohttp
 
 from durable_host import timestamp
-from durable_host.durable.model.instance import InstanceQuery
-from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.storage.account import StorageAccount
 from durable_host.testing.app_backend import InstanceView
 from durable_host.testing.app_in_memory import BASE_URL, AppInMemory
 from durable_host.testing.app_keys import AppKeys
+from durable_host.testing.app_operations import AppOperations
 from durable_host.testing.doubles import Doubles
 from durable_host.testing.http_client import HttpClient
 from durable_host.testing.indexed_app import IndexedApp
-from durable_host.testing.instance_record import Instance, instance_of
-from durable_host.testing.json_values import as_json, sent_text
+from durable_host.testing.instance_record import Instance
 from durable_host.testing.log_entry import LogEntries, LogEntry
-from durable_host.testing.loop_thread import LoopThread, in_callback, refuse_in_callback
+from durable_host.testing.loop_thread import LoopThread, refuse_in_callback
 from durable_host.testing.view_reader import ViewReader
-from durable_host.web.manual_invocation import plain_value
 
 T = TypeVar("T")
 
@@ -43,6 +40,7 @@ class MemoryBackend:
         self._http = HttpClient(self._thread, BASE_URL, self._session, self._settle)
         self._indexed: IndexedApp | None = None
         self._app: AppInMemory | None = None
+        self._views = ViewReader()
         try:
             self._indexed = self.run(IndexedApp.load(root, {**os.environ, **settings}, python=python))
             self._logs.listen(self._indexed.config.host.logging)
@@ -50,7 +48,6 @@ class MemoryBackend:
         except BaseException:
             self.close()
             raise
-        self._views = ViewReader()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the event loop of the app."""
@@ -62,6 +59,10 @@ class MemoryBackend:
         if self._app is None:
             raise RuntimeError(_CLOSED)
         return self._app
+
+    @property
+    def _operations(self) -> AppOperations:
+        return AppOperations(self.app, self._views)
 
     def close(self) -> None:
         app, self._app = self._app, None
@@ -117,52 +118,46 @@ class MemoryBackend:
         return None
 
     def start(self, orchestrator: str, input: Any, instance_id: str | None, version: str | None) -> str:
-        text = self._sent(input)
-        start = self.app.client.start(orchestrator, instance_id=instance_id, input=text, version=version)
-        return self._then_settle(start)
+        return self.run(self._operations.start(orchestrator, input, instance_id, version))
 
     def instance(self, instance_id: str) -> Instance | None:
-        state = self._when_settled(self.app.client.get(instance_id))
-        return None if state is None else instance_of(state, encodes_twice=self.app.encodes_inputs_twice)
+        return self.run(self._operations.instance(instance_id))
 
     def instances(self, name: str | None, status: str | None) -> list[Instance]:
-        return self._when_settled(self._instances(name, status))
+        return self.run(self._operations.instances(name, status))
 
     def view(self, instance_id: str) -> InstanceView:
-        return self._when_settled(self._views.read(self.app.source, instance_id))
+        return self.run(self._operations.view(instance_id))
 
     def raise_event(self, instance_id: str, name: str, data: Any) -> None:
-        self._then_settle(self.app.client.raise_event(instance_id, name, as_json(data)))
+        self.run(self._operations.raise_event(instance_id, name, data))
 
     def terminate(self, instance_id: str, reason: str | None) -> None:
-        self._then_settle(self.app.client.terminate(instance_id, reason))
+        self.run(self._operations.terminate(instance_id, reason))
 
     def suspend(self, instance_id: str, reason: str | None) -> None:
-        self._then_settle(self.app.client.suspend(instance_id, reason))
+        self.run(self._operations.suspend(instance_id, reason))
 
     def resume(self, instance_id: str, reason: str | None) -> None:
-        self._then_settle(self.app.client.resume(instance_id, reason))
+        self.run(self._operations.resume(instance_id, reason))
 
     def rewind(self, instance_id: str, reason: str | None) -> None:
-        self._then_settle(self.app.client.rewind(instance_id, reason))
+        self.run(self._operations.rewind(instance_id, reason))
 
     def restart(self, instance_id: str, new_id: str | None) -> str:
-        return self._then_settle(self.app.client.restart(instance_id, new_id=new_id))
+        return self.run(self._operations.restart(instance_id, new_id))
 
     def purge(self, instance_id: str) -> bool:
-        return self._then_settle(self.app.client.purge(instance_id))
+        return self.run(self._operations.purge(instance_id))
 
     def signal_entity(self, name: str, key: str, operation: str, input: Any) -> None:
-        text = self._sent(input) if input is not None else None
-        self._then_settle(self.app.client.entities.signal(name, key, operation, text))
+        self.run(self._operations.signal_entity(name, key, operation, input))
 
     def entity_state(self, name: str, key: str) -> str | None:
-        found = self._when_settled(self.app.client.entities.get(name, key))
-        return None if found is None else found.state
+        return self.run(self._operations.entity_state(name, key))
 
     def call(self, function: str, content: str) -> Any:
-        outcome = self._then_settle(self.app.run(function, content))
-        return None if outcome.return_value is None else plain_value(outcome.return_value)
+        return self.run(self._operations.call(function, content))
 
     @property
     def http(self) -> HttpClient:
@@ -178,7 +173,7 @@ class MemoryBackend:
         return self.app.doubles
 
     def replay(self, history: list[dict[str, Any]]) -> None:
-        self.run(self.app.replay(history))
+        self.run(self._operations.replay(history))
 
     @property
     def connection_string(self) -> str:
@@ -189,10 +184,10 @@ class MemoryBackend:
         return self.app.config.host.queues.message_encoding
 
     def use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
-        return self._then_settle(self._use_storage(work, connection))
+        return self.run(self._use_storage(work, connection))
 
     def visible_messages(self, queue: str, connection: str | None) -> list[str]:
-        return self._when_settled(self._visible_messages(queue, connection))
+        return self.run(self._visible_messages(queue, connection))
 
     @property
     def logs(self) -> list[LogEntry]:
@@ -200,9 +195,12 @@ class MemoryBackend:
 
     async def _use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
         await self._settle()
-        return await work(self.app.accounts.account(connection))
+        result = await work(self.app.accounts.account(connection))
+        await self._settle()
+        return result
 
     async def _visible_messages(self, queue: str, connection: str | None) -> list[str]:
+        await self._settle()
         account = self.app.accounts.account(connection).connection.account_name
         return [message.text for message in self.app.storage.account(account).queues.visible(queue)]
 
@@ -213,39 +211,8 @@ class MemoryBackend:
         while (due := clock.next_due) is not None and due <= end + _BETWEEN_TURNS:
             await clock.advance_to(due)
 
-    async def _instances(self, name: str | None, status: str | None) -> list[Instance]:
-        statuses = frozenset[OrchestrationStatus]() if status is None else frozenset({OrchestrationStatus[status]})
-        found = [
-            state
-            async for state in self.app.client.query_all(InstanceQuery(statuses=statuses))
-            if not state.instance_id.startswith("@") and (name is None or state.name.casefold() == name.casefold())
-        ]
-        found.sort(key=lambda state: state.created_time)
-        return [instance_of(state, encodes_twice=self.app.encodes_inputs_twice) for state in found]
-
-    def _sent(self, value: Any) -> str:
-        return sent_text(value, encodes_twice=self.app.encodes_inputs_twice)
-
     async def _session(self) -> aiohttp.ClientSession:
         return await self.app.http_session()
 
     async def _settle(self) -> None:
-        """Wait until nothing is left to do now, except in a function of the test that the app itself waits for."""
-        if not in_callback.get():
-            await self.app.clock.settle()
-
-    def _when_settled(self, work: Coroutine[Any, Any, T]) -> T:
-        """Read after everything that an SDK client in the test has begun."""
-        return self.run(self._read(work))
-
-    async def _read(self, work: Coroutine[Any, Any, T]) -> T:
-        await self._settle()
-        return await work
-
-    def _then_settle(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.run(self._settled(work))
-
-    async def _settled(self, work: Coroutine[Any, Any, T]) -> T:
-        result = await work
-        await self._settle()
-        return result
+        await self.app.settle()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -233,16 +234,27 @@ def test_outputs_are_recorded_and_not_written(app: AppUnderTest) -> None:
     assert told.values == ["told Gil"]
 
 
-def test_a_function_that_the_app_waits_for_may_use_the_app_but_not_the_time(app: AppUnderTest) -> None:
-    def tell(data: str) -> str:
-        app.start("waits_only", instance_id="told").raise_event("Never", data)
+def test_the_function_of_a_double_may_use_the_app_but_not_the_time(app: AppUnderTest) -> None:
+    def notify(data: Any) -> str:
+        app.entity("counter", "b").signal("add", 1)
+        app.container("told").upload("b.txt", "told")
         with pytest.raises(RuntimeError, match="time stands still until it returns"):
             app.advance(days=1)
-        return "told"
+        return app.start("waits_only").name
+
+    app.activity("notify").runs(notify)
+    app.start("approval", {"who": "Lu"})
+    assert app.activity("notify").calls[-1].output == "waits_only"
+    assert app.entity("counter", "b").state == 1
+    app.activity("notify").real()
+
+
+def test_an_async_function_of_a_double_cannot_use_the_app(app: AppUnderTest) -> None:
+    async def tell(data: Any) -> str:
+        return app.start("waits_only").id
 
     app.activity("tell").runs(tell)
-    assert app.start("tells").output == "told"
-    assert app.instance("told").wait().output == "Gil"
+    assert "which cannot call the app. Use a plain one." in str(app.start("tells").error)
     app.activity("tell").real()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ from durable_host.testing.live.live_control import DoubledApp
 from durable_host.testing.live.live_process import LiveProcess
 from durable_host.testing.live.live_storage import LiveStorage
 from durable_host.testing.log_entry import LogEntry
-from durable_host.testing.loop_thread import LoopThread, in_callback
+from durable_host.testing.loop_thread import LoopThread, in_callback, refuse_in_callback
 
 T = TypeVar("T")
 
@@ -83,6 +84,7 @@ class LiveBackend:
                 self._thread.close()
 
     def reset(self) -> None:
+        refuse_in_callback()
         process, self._process = self.process, None
         process.stop()
         self._thread.run(self.storage.clear())
@@ -97,12 +99,14 @@ class LiveBackend:
         return timedelta(days=366)
 
     def advance(self, by: timedelta) -> None:
+        refuse_in_callback()
         self._call("advance_to", self._call("now") + round(by.total_seconds() * timestamp.TICKS_PER_SECOND))
 
     def settle(self) -> None:
         self._call("settle")
 
     def pass_time(self, end: datetime) -> str | None:
+        refuse_in_callback()
         return self._call("pass_time", timestamp.from_datetime(end))
 
     def start(self, orchestrator: str, input: Any, instance_id: str | None, version: str | None) -> str:
@@ -198,6 +202,8 @@ class LiveBackend:
         return process
 
     def _call(self, name: str, *arguments: Any) -> Any:
+        if threading.get_ident() == self._thread.id:
+            raise RuntimeError("The app waits for this async function, which cannot call the app. Use a plain one.")
         if in_callback.get():
             return self.process.call("from_callback", name, arguments)
         streams = self._http.count_streams()
@@ -209,7 +215,8 @@ class LiveBackend:
     async def _use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
         await self._settle()
         result = await work(self._account(connection))
-        await asyncio.wrap_future(self.process.begin_call("look_at_storage"))
+        if not in_callback.get():
+            await asyncio.wrap_future(self.process.begin_call("look_at_storage"))
         return result
 
     async def _visible_messages(self, queue: str, connection: str | None) -> list[str]:

@@ -23,6 +23,7 @@ from durable_host.testing.live.remote_stand_ins import RemoteStandIns
 from durable_host.testing.live.shifted_clock import ShiftedClock
 from durable_host.testing.log_entry import LogEntries, LogEntry
 from durable_host.testing.loop_thread import in_callback, refuse_in_callback
+from durable_host.testing.view_reader import ViewReader
 from durable_host.web.keys import Access
 from durable_host.web.keys.records import HostKeys
 
@@ -124,7 +125,7 @@ class LiveControl:
     async def serve(self, server: AppSwitch) -> None:
         """Answer calls until cancelled."""
         app = LiveApp(server, self._clock)
-        operations = AppOperations(app)
+        operations = AppOperations(app, ViewReader())
 
         async def answer(name: str, arguments: Sequence[Any]) -> Any:
             own = {
