@@ -14,7 +14,7 @@ from durable_host.durable.api import DurableClient
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.host.durable_services import DurableServices
 from durable_host.host.listeners import Listeners
-from durable_host.host.served_app import AppParts, ServedApp, served_app
+from durable_host.host.served_app import AppParts, ServedApp, report_problems, served_app
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invoker import Invoker
 from durable_host.testing.chaos.chaos_run import active_run
@@ -160,6 +160,7 @@ class AppInMemory:
             clock=self.clock,
         )
         app = self._app = served_app(parts, self._config, index)
+        report_problems(app)
         functions = functions_with_doubles(app.functions)
         language = language_of(self._config.runtime, index.sdk_versions)
         doubles = self._doubles = Doubles(double_names(functions), language)

@@ -83,6 +83,18 @@ def measure(message: func.QueueMessage, client: blob.BlobClient):
 @app.queue_output(arg_name="reminder", queue_name="reminders", connection="AzureWebJobsStorage")
 def remind(timer: func.TimerRequest, reminder: func.Out[str]):
     reminder.set(f"past due: {timer.past_due}")
+
+
+@app.event_grid_trigger(arg_name="event")
+@app.queue_output(arg_name="subjects", queue_name="subjects", connection="AzureWebJobsStorage")
+def on_event(event: func.EventGridEvent, subjects: func.Out[str]):
+    subjects.set(event.subject)
+
+
+@app.blob_trigger(arg_name="picture", path="pictures/{name}", source="EventGrid", connection="AzureWebJobsStorage")
+@app.queue_output(arg_name="sizes", queue_name="sizes", connection="AzureWebJobsStorage")
+def on_picture(picture: func.InputStream, sizes: func.Out[str]):
+    sizes.set(f"{picture.name}: {picture.length}")
 """
 HOST = {"version": "2.0", "extensions": {"queues": {"visibilityTimeout": "00:00:30", "maxDequeueCount": 3}}}
 SETTINGS = {
@@ -227,6 +239,45 @@ def test_a_timer_fires_when_the_time_advances(app: FunctionApp) -> None:
 def test_a_timer_fires_at_each_of_its_times(app: FunctionApp) -> None:
     app.advance(days=7)
     assert len(app.queue("reminders")) == 7
+
+
+def test_posted_events_start_event_grid_functions(app: FunctionApp) -> None:
+    event = {
+        "id": "1", "subject": "orders/7", "eventType": "Shop.OrderPlaced", "eventTime": "2024-01-01T00:00:00Z",
+        "data": {}, "dataVersion": "1.0",
+    }  # fmt: skip
+    response = app.client.post(
+        "/runtime/webhooks/eventgrid?functionName=on_event", json=[event], headers={"aeg-event-type": "Notification"}
+    )
+    assert response.is_success
+    assert app.queue("subjects").messages == ["orders/7"]
+
+
+def test_a_posted_event_of_a_blob_starts_its_function(app: FunctionApp) -> None:
+    app.container("pictures").upload("cat.png", b"1234")
+    assert app.queue("sizes").messages == []
+    event = {
+        "id": "1", "subject": "/blobServices/default/containers/pictures/blobs/cat.png", "dataVersion": "",
+        "eventType": "Microsoft.Storage.BlobCreated", "eventTime": "2024-01-01T00:00:00Z", "topic": "",
+        "data": {"api": "PutBlob", "url": "https://shop.blob.core.windows.net/pictures/cat.png", "eTag": "0x1"},
+    }  # fmt: skip
+    response = app.client.post(
+        "/runtime/webhooks/blobs?functionName=Host.Functions.on_picture", json=[event],
+        headers={"aeg-event-type": "Notification"},
+    )  # fmt: skip
+    assert response.is_success
+    assert app.queue("sizes").messages == ["pictures/cat.png: 4"]
+
+
+def test_a_function_that_cannot_be_served_is_in_the_log(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "function_app.py").write_text(
+        "import azure.functions as func\napp = func.FunctionApp()\n"
+        '@app.queue_trigger(arg_name="message", queue_name="orders", connection="Missing")\n'
+        "def take(message: func.QueueMessage):\n    pass\n"
+    )
+    with FunctionApp(tmp_path) as app:
+        assert any("The 'take' function is in error" in entry.text for entry in app.logs)
 
 
 def test_rows_keep_their_types(app: FunctionApp) -> None:
