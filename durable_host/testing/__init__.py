@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from durable_host.testing.activity_double import ActivityCall, ActivityDouble
     from durable_host.testing.chaos.chaos_runs import ChaosFailed, chaos_runs
     from durable_host.testing.chaos.repeated_runs import ChaosResult
+    from durable_host.testing.container_handle import ContainerHandle
     from durable_host.testing.function_app import FunctionApp
     from durable_host.testing.http_client import HttpClient
     from durable_host.testing.http_response import HttpResponse, HttpStatusError
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from durable_host.testing.instance_record import Instance, StillRunning
     from durable_host.testing.live_function_app import LiveFunctionApp
     from durable_host.testing.output_recorder import OutputRecorder
+    from durable_host.testing.queue_handle import QueueHandle
     from durable_host.testing.replays import assert_replays
+    from durable_host.testing.table_handle import TableHandle
     from durable_host.testing.virtual_clock import VirtualClock
     from durable_host.testing.virtual_host import VirtualHost
 
@@ -27,6 +30,7 @@ __all__ = [
     "ActivityDouble",
     "ChaosFailed",
     "ChaosResult",
+    "ContainerHandle",
     "FunctionApp",
     "HttpClient",
     "HttpResponse",
@@ -35,8 +39,10 @@ __all__ = [
     "InstanceHandle",
     "LiveFunctionApp",
     "OutputRecorder",
+    "QueueHandle",
     "ReplayFailed",
     "StillRunning",
+    "TableHandle",
     "VirtualClock",
     "VirtualHost",
     "assert_replays",
@@ -47,6 +53,7 @@ _MODULES = {
     "ActivityCall": "durable_host.testing.activity_double",
     "ActivityDouble": "durable_host.testing.activity_double",
     "ChaosFailed": "durable_host.testing.chaos.chaos_runs",
+    "ContainerHandle": "durable_host.testing.container_handle",
     "ChaosResult": "durable_host.testing.chaos.repeated_runs",
     "FunctionApp": "durable_host.testing.function_app",
     "HttpClient": "durable_host.testing.http_client",
@@ -55,8 +62,10 @@ _MODULES = {
     "Instance": "durable_host.testing.instance_record",
     "InstanceHandle": "durable_host.testing.instance_handle",
     "LiveFunctionApp": "durable_host.testing.live_function_app",
+    "QueueHandle": "durable_host.testing.queue_handle",
     "OutputRecorder": "durable_host.testing.output_recorder",
     "ReplayFailed": "durable_host.durable.engine.history_replay",
+    "TableHandle": "durable_host.testing.table_handle",
     "StillRunning": "durable_host.testing.instance_record",
     "VirtualClock": "durable_host.testing.virtual_clock",
     "VirtualHost": "durable_host.testing.virtual_host",
