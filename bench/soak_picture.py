@@ -14,6 +14,9 @@ _PANELS = (
     ("files", "other storage"),
 )
 
+_LOWEST_TOP = 10.0
+"""A queue that holds two messages now and then is not drawn as mountains."""
+
 
 def draw(samples: Sequence[Sample], path: Path, title: str) -> None:
     """Write a PNG with one panel for each kind of value."""
@@ -22,16 +25,16 @@ def draw(samples: Sequence[Sample], path: Path, title: str) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(len(_PANELS), 1, sharex=True, figsize=(9, 12), layout="constrained")
+    figure, axes = pyplot.subplots(len(_PANELS), 1, sharex=True, figsize=(10, 10), layout="constrained")
     for panel, (kind, label) in zip(axes, _PANELS, strict=True):
         measured = [one for one in samples if getattr(one, kind)]
         minutes = [one.second / 60 for one in measured]
         for name in getattr(samples[0], kind):
             panel.plot(minutes, [getattr(one, kind)[name] for one in measured], label=name, linewidth=1.2)
         panel.set_ylabel(label)
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(0, max(_LOWEST_TOP, panel.get_ylim()[1]))
         panel.grid(alpha=0.3)
-        panel.legend(loc="center right", fontsize="small")
+        panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small", frameon=False)
     axes[-1].set_xlabel("minutes")
     figure.suptitle(f"{title}: {samples[-1].ended} runs")
     figure.savefig(path, dpi=80)
