@@ -51,6 +51,7 @@ def settings_in_memory(settings: AppSettings, ports: MemoryPorts) -> AppSettings
             prefix = _key(f"{name}__")
             values = {key: value for key, value in values.items() if not _key(key).startswith(prefix)}
             values[name] = ports.connection_string(account)
+    values = {name: value for name, value in values.items() if value.strip() or _key(name) != _key(HOST_CONNECTION)}
     changed = AppSettings(values, settings.local_names)
     return changed.with_default(HOST_CONNECTION, ports.connection_string())
 
