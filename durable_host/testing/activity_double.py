@@ -24,6 +24,8 @@ from durable_host.testing.comparison_text import difference, indented, short_tex
 from durable_host.testing.sdk_json import matches
 from durable_host.testing.stand_ins import Replacement
 
+__tracebackhide__ = True
+
 
 class ActivityCall(msgspec.Struct, frozen=True, kw_only=True):
     """A call of an activity, with values decoded from their JSON.

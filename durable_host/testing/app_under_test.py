@@ -97,6 +97,7 @@ class AppUnderTest(Settled):
 
         Raises LookupError if the app has no such activity.
         """
+        __tracebackhide__ = True
         return self._backend.doubles.activity(name)
 
     def output(self, function: str, binding: str | None = None) -> OutputRecorder:
@@ -105,6 +106,7 @@ class AppUnderTest(Settled):
         `binding` is the parameter's name or `$return`; it may be left out if the function has only one output. Raises
         LookupError if the app has no such output.
         """
+        __tracebackhide__ = True
         return self._backend.doubles.output(function, binding)
 
     def call(self, function: str, data: Any = "") -> Any:

@@ -19,6 +19,8 @@ from durable_host.testing.output_recorder import OutputRecorder, values_of
 from durable_host.testing.sdk_json import plain_json, typed_json
 from durable_host.testing.stand_ins import ACTIVITY_TRIGGER, ActivityRun, OutputWrite, Replacement
 
+__tracebackhide__ = True
+
 _GENERAL_ERRORS = {"python": "Exception", "node": "Error", "dotnet-isolated": "System.Exception"}
 
 

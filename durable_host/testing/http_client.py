@@ -18,6 +18,8 @@ from durable_host.testing.http_response import HttpResponse
 from durable_host.testing.loop_thread import LoopThread
 from durable_host.testing.streamed_reply import StreamedReply
 
+__tracebackhide__ = True
+
 Body = bytes | str | Iterable[bytes]
 Parameters = Mapping[str, str | int | float | bool | Sequence[str]] | Sequence[tuple[str, str]]
 
@@ -91,11 +93,13 @@ class HttpClient:
     def request(self, method: str, path: str, **options: Unpack[RequestOptions]) -> HttpResponse:
         """Send a request and return the whole response.
 
-        Raises ValueError for the URL of another server, TimeoutError, and aiohttp.ClientError if the response is
-        incomplete, as when the function fails while it streams.
+        Raises ValueError for the URL of another server and for several bodies, TimeoutError, and aiohttp.ClientError if
+        the response is incomplete, as when the function fails while it streams.
         """
+        url = self._url_of(path, options)
+        _refuse_two_bodies(options)
         try:
-            return self._thread.run(self._request(method, path, options))
+            return self._thread.run(self._request(method, url, options))
         except TimeoutError as error:
             seconds = options.get("timeout", _TIMEOUT)
             raise TimeoutError(
@@ -110,7 +114,9 @@ class HttpClient:
         Leaving the block closes the connection, as a client does that goes away. Redirects are not followed. In the
         block, other calls of the app do not wait for this function. Raises like `request`.
         """
-        response = self._thread.run(self._open_stream(method, self._url_of(path, options), options))
+        url = self._url_of(path, options)
+        _refuse_two_bodies(options)
+        response = self._thread.run(self._open_stream(method, url, options))
         try:
             yield StreamedReply(response, self._thread)
         finally:
@@ -120,8 +126,8 @@ class HttpClient:
         """The number of `stream` blocks whose responses are not complete: their functions are still running."""
         return sum(not response.content.is_eof() for response in self._streams)
 
-    async def _request(self, method: str, path: str, options: RequestOptions) -> HttpResponse:
-        url, history = self._url_of(path, options), tuple[HttpResponse, ...]()
+    async def _request(self, method: str, url: URL, options: RequestOptions) -> HttpResponse:
+        history = tuple[HttpResponse, ...]()
         while True:
             async with await self._begin(method, url, options) as response:
                 found = await _whole(response, method, history)
@@ -184,11 +190,14 @@ class HttpClient:
         return target if target.origin() == URL(self.base_url).origin() else None
 
 
-def _body_of(options: RequestOptions) -> tuple[Any, str | None]:
-    """The body for aiohttp and its content type. Raises ValueError if there are several."""
+def _refuse_two_bodies(options: RequestOptions) -> None:
     given = [name for name in ("json", "data", "content") if name in options]
     if len(given) > 1:
         raise ValueError(f"A request has one body, but {' and '.join(given)} are given.")
+
+
+def _body_of(options: RequestOptions) -> tuple[Any, str | None]:
+    """The body for aiohttp and its content type."""
     if "json" in options:
         return json_module.dumps(options["json"], ensure_ascii=False).encode(), "application/json"
     if "data" in options:

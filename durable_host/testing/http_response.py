@@ -7,6 +7,8 @@ from multidict import CIMultiDictProxy
 
 from durable_host.testing.settled import Settled
 
+__tracebackhide__ = True
+
 _MOST_SHOWN: Final = 1000
 
 

@@ -27,6 +27,8 @@ from durable_host.testing.json_values import value_of
 from durable_host.testing.sdk_json import matches
 from durable_host.testing.stand_ins import Replacement
 
+__tracebackhide__ = True
+
 _NOT_SPLIT = frozenset({"blob"})
 """Types for which a list is one value; the others write one message, row or event for each element."""
 

@@ -7,15 +7,24 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+__tracebackhide__ = True
+
 
 def plain_json(value: Any) -> str:
     """JSON text, as of the 2.x SDK: objects with a method to_json, dataclasses, enums. Raises TypeError for others."""
-    return json.dumps(value, ensure_ascii=False, default=_plain)
+    return _dumped(value, _plain)
 
 
 def typed_json(value: Any) -> str:
     """JSON text, as of the 1.x SDK: objects with a method to_json, with their types. Raises TypeError for others."""
-    return json.dumps(value, ensure_ascii=False, default=_typed)
+    return _dumped(value, _typed)
+
+
+def _dumped(value: Any, default: Callable[[Any], Any]) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=default)
+    except TypeError as error:
+        raise TypeError(str(error)) from None  # without the frames of the encoder
 
 
 def matches(expected: Any, actual: Any) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
@@ -303,6 +304,7 @@ def test_a_failed_assertion_shows_the_calls(
     with pytest.raises(AssertionError) as raised:
         check(charge)
     assert text in str(raised.value)
+    assert raised.traceback.filter(raised)[-1].path == Path(__file__), "the report ends in the test"
 
 
 def test_failures_are_shown_with_their_attempts(calls: _Calls, charge: ActivityDouble) -> None:
