@@ -85,7 +85,7 @@ _SENTENCES: Final[Mapping[FaultKind, Mapping[str, str]]] = {
     "storage-errors": {
         REFUSED: "Storage refuses the {target}: 503 Server Busy.",
         TIMEOUT: "Storage does not answer the {target} in time.",
-        ANSWER_LOST: "Storage does the {target}, but its answer is lost.",
+        ANSWER_LOST: "Storage carries out the {target}, but its answer is lost.",
     },
     "kill-host": {"": "The host ends at the {target} and starts again."},
     "reorder": {"": "The {target} comes after everything else that is ready."},
