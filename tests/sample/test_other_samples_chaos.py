@@ -3,7 +3,6 @@
 More runs of each: pytest tests/sample/test_other_samples_chaos.py --durable-chaos-runs 200
 """
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +67,7 @@ def purchase(app: FunctionApp, amount: float = 1800) -> InstanceHandle:
 
 
 def decide(app: FunctionApp, instance: InstanceHandle, *, approved: bool) -> None:
-    app.call("decide", json.dumps({"purchase": instance.id, "approved": approved, "by": "Ada"}))
+    app.queue("purchase-decisions").send(json={"purchase": instance.id, "approved": approved, "by": "Ada"})
 
 
 def test_a_purchase_is_approved_and_spent_once(purchases: FunctionApp) -> None:
@@ -93,7 +92,7 @@ def test_a_purchase_expires(purchases: FunctionApp) -> None:
 def test_a_request_to_the_app_in_javascript_is_approved(node: FunctionApp) -> None:
     instance = node.instance(node.client.post("/api/approvals", json=REQUEST).json()["id"])
     instance.wait_until(waiting_for="Approval")
-    node.call("ApprovalQueueProcessor", instance.id)
+    node.queue("approval-queue").send(instance.id)
     assert instance.wait().output["outcome"] == "Approved"
 
 

@@ -37,7 +37,7 @@ def started(app: FunctionApp, route: str, body: Any) -> InstanceHandle:
 
 def test_a_request_is_approved_by_a_message(app: FunctionApp) -> None:
     instance = started(app, "/api/approvals", REQUEST).wait_until(waiting_for="Approval")
-    app.call("ApprovalQueueProcessor", instance.id)
+    app.queue("approval-queue").send(instance.id)
     assert instance.wait().output == {"outcome": "Approved", **REQUEST}
 
 
