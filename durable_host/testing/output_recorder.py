@@ -92,6 +92,11 @@ class OutputRecorder:
         """Each of these values was written. A text that is JSON equals its text and its decoded value."""
         rest = self.values
         missing = [one for one in expected if not _taken(one, rest)]
+        if len(missing) == len(rest) == 1:
+            raise AssertionError(
+                f"The {self._name} got another value (- expected, + actual):\n"
+                f"{indented(difference(missing[0], _alike(rest[0], missing[0])))}\n{self._described()}"
+            )
         if missing:
             texts = ", ".join(map(value_text, missing))
             raise AssertionError(f"The {self._name} did not get {texts}.\n{self._described()}")
@@ -143,6 +148,11 @@ def values_of(type: str, datum: Datum) -> list[Any]:
     is_array_text = splits and datum.kind == "string" and datum.value.strip().startswith("[")
     value: Any = value_of(datum.value) if datum.kind == "json" or is_array_text else datum.value
     return cast("list[Any]", value) if splits and isinstance(value, list) else [value]
+
+
+def _alike(actual: Any, expected: Any) -> Any:
+    """The value for a comparison with `expected`: a text that is JSON is decoded if `expected` is no text."""
+    return actual if isinstance(expected, str | bytes) or not isinstance(actual, str) else value_of(actual)
 
 
 def _is_value(expected: Any, actual: Any) -> bool:

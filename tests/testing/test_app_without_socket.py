@@ -85,6 +85,12 @@ def prices(req: func.HttpRequest) -> str:
     return "30"
 
 
+@app.event_grid_trigger(arg_name="event")
+@app.queue_output(arg_name="outbox", queue_name="mails", connection="AzureWebJobsStorage")
+def uploaded(event: func.EventGridEvent, outbox: func.Out[str]) -> None:
+    outbox.set(f"{event.subject} is there")
+
+
 @app.route(route="broken")
 def broken(req: func.HttpRequest) -> str:
     raise RuntimeError("out of order")
@@ -192,6 +198,25 @@ def test_a_function_that_fails_answers_500_with_its_error(app: FunctionApp) -> N
 def test_the_host_has_its_other_pages(app: FunctionApp, path: str, part: str) -> None:
     response = app.client.get(path).raise_for_status()
     assert part in response.text
+
+
+def test_an_event_is_posted_to_the_webhook(app: FunctionApp) -> None:
+    event = {
+        "id": "1",
+        "subject": "report",
+        "eventType": "Uploaded",
+        "eventTime": "2024-01-01T00:00:00Z",
+        "data": {},
+        "dataVersion": "1",
+    }
+    response = app.client.post(
+        "/runtime/webhooks/eventgrid",
+        params={"functionName": "uploaded"},
+        headers={"aeg-event-type": "Notification"},
+        json=[event],
+    )
+    assert response.status_code == 202
+    app.output("uploaded").assert_wrote_exactly("report is there")
 
 
 def test_a_function_is_started_by_hand(app: FunctionApp) -> None:

@@ -163,6 +163,11 @@ FAILURES: list[tuple[list[str], Callable[[OutputRecorder], None], str]] = [
     ([], lambda one: one.assert_wrote(), "expected to get a value, but got none"),
     ([], lambda one: one.assert_wrote(1), "did not get 1.\nIt got no value."),
     (["a"], lambda one: one.assert_wrote("a", "a"), 'did not get "a".\nIt got (1):\n  1. "a"'),
+    (
+        ['{"a": 1}'],
+        lambda one: one.assert_wrote({"a": 2}),
+        'got another value (- expected, + actual):\n    {\n  -   "a": 2',
+    ),
     (["a"], lambda one: one.assert_wrote_nothing(), "expected to get nothing.\nIt got (1):"),
     (["a", "b"], lambda one: one.assert_wrote_exactly("b", "a"), "got other values (- expected, + actual):"),
     (["a", "b"], lambda one: one.assert_wrote_exactly("a"), '  +   "b"'),
