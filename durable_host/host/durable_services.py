@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.clock import Clock, SystemClock
@@ -49,7 +49,7 @@ class DurableServices:
     `grpc_port`: see GrpcEndpoint. `on_failure` is called when the runtime has ended permanently. Tests pass their own
     `clock` and `hub`; the defaults are the real time and the configured hub. `around_code` returns the code that the
     runtime uses instead of its argument, `wrap_hub` the hub to use in place of the configured one. `http` creates what
-    sends the HTTP requests of orchestrators.
+    sends the HTTP requests of orchestrators. `rpc_ports`: see RpcServer.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class DurableServices:
         around_code: Callable[[UserCode], UserCode] = lambda code: code,
         wrap_hub: WrapHub | None = None,
         http: Callable[[], HttpActivity] = HttpActivity,
+        rpc_ports: Sequence[int] | None = None,
     ) -> None:
         self.config, self.accounts = config, accounts
         options = config.host.durable
@@ -113,7 +114,7 @@ class DurableServices:
             max_body=body_limit(config.settings),
             key=key,
         )
-        self._rpc = RpcServer(self.api) if options.local_rpc_endpoint_enabled else None
+        self._rpc = RpcServer(self.api, ports=rpc_ports) if options.local_rpc_endpoint_enabled else None
         # Over gRPC names are not checked: an unknown function fails when it is dispatched.
         anything = DurableClient(self._hub, None, options, clock, self.runtime.live)
         self._grpc = GrpcEndpoint(anything, options, clock, foreign_client, grpc_port)

@@ -57,6 +57,7 @@ class AppInMemory:
         self.config = self._config = indexed.config
         self._server = indexed.server
         self._index = indexed.index
+        self._rpc_ports = indexed.rpc_ports()
         self._pool = indexed.pool
         self.clock = WorkerClock(start, self._is_busy)
         self.storage = MemoryStorage(self.clock, indexed.ports)
@@ -180,6 +181,7 @@ class AppInMemory:
             function_timeout=app.pipeline.function_timeout,
             key=await self.web.durable_key(),
             grpc_port=None,
+            rpc_ports=self._rpc_ports,
             clock=self.clock,
             hub=chaos.hub if chaos is not None else hub,
             http=lambda: RecordedHttpCalls(doubles, self.clock.busy, self.web.connector),

@@ -1,13 +1,16 @@
 """An app whose code is loaded in a worker process. Tests share it; each has its own task hub, storage and time."""
 
 import asyncio
+import random
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from itertools import cycle
 from pathlib import Path
 
 import msgspec
 
 from durable_host.config import HostConfig, StartOptions, load, project
+from durable_host.durable.api.rpc_server import OTHER_PORTS, TRIES
 from durable_host.errors import ConfigurationError, HostError
 from durable_host.host.worker_start import worker_options
 from durable_host.invocation.metadata import IndexResult
@@ -44,6 +47,8 @@ class IndexedApp:
         self.config = config
         self.pool = pool
         self.index = index
+        first = random.randrange(len(OTHER_PORTS))
+        self._rpc_ports = cycle([*OTHER_PORTS[first:], *OTHER_PORTS[:first]])
 
     @classmethod
     async def load(cls, root: Path, environ: Mapping[str, str], *, python: Path | None) -> "IndexedApp":
@@ -66,6 +71,10 @@ class IndexedApp:
                 error.add_note(text)
             raise
         return cls(config, pool, index, server, ports)
+
+    def rpc_ports(self) -> list[int]:
+        """Ports for the RPC endpoint of one run. SDKs keep connections, so the next run must not use the same port."""
+        return [next(self._rpc_ports) for _ in range(TRIES)]
 
     async def end_calls(self) -> None:
         """If a test was interrupted while a function ran, end the worker process. The pool starts another one."""

@@ -1,5 +1,6 @@
 """An app in virtual time, through the API of tests: real worker process, real SDK, everything else in memory."""
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -350,3 +351,13 @@ def test_a_function_that_still_runs_does_not_hold_up_the_next_test(app: Function
 def test_an_unknown_orchestrator_is_refused(app: FunctionApp) -> None:
     with pytest.raises(UnknownFunction, match="approval"):
         app.start("approvl")
+
+
+def test_no_run_listens_where_the_one_before_did(app: FunctionApp) -> None:
+    """SDKs keep connections, and those to the endpoint of the run before would break off."""
+    urls: list[str] = []
+    for _ in range(3):
+        durable = app.reset()._memory.app._durable
+        assert durable is not None
+        urls.append(json.loads(durable.payload(None, None))["rpcBaseUrl"])
+    assert len(set(urls)) == 3

@@ -5,6 +5,7 @@ Source: docs/protocol/durable-http-api.md#two-endpoints
 
 import logging
 import random
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -17,15 +18,18 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 ADDRESS = "127.0.0.1"
 FIRST_PORT = 17071
-_OTHER_PORTS = range(30000, 31000)
-_TRIES = 10
+OTHER_PORTS = range(30000, 31000)
+TRIES = 10
 
 
 class RpcServer:
-    """Listens from `start` to `stop`. `base_url` ends in `/`, as the SDK requires."""
+    """Listens from `start` to `stop`, on the first free one of `ports`. `base_url` ends in `/`, as the SDK requires."""
 
-    def __init__(self, api: DurableHttpApi, times: ConnectionTimes | None = None) -> None:
+    def __init__(
+        self, api: DurableHttpApi, times: ConnectionTimes | None = None, ports: Sequence[int] | None = None
+    ) -> None:
         self._api = api
+        self._ports = ports or [FIRST_PORT, *random.sample(OTHER_PORTS, TRIES)]
         handler = guarded(self._answer, api.max_body)
         self._listener = HttpPort(handler, body_limit=api.max_body, close_within=2.0, path=RPC_PATH, times=times)
         self._port: int | None = None
@@ -40,7 +44,7 @@ class RpcServer:
     async def start(self) -> str:
         """Start listening and return the base URL. Raises `PortError` if no port is free."""
         try:
-            self._port = await _listen(self._listener)
+            self._port = await _listen(self._listener, self._ports)
         except BaseException:
             await self._listener.close()
             raise
@@ -56,8 +60,7 @@ class RpcServer:
         return await self._api.handle(request, raw_tail(request, RPC_PATH), "rpc")
 
 
-async def _listen(listener: HttpPort) -> int:
-    ports = [FIRST_PORT, *random.sample(_OTHER_PORTS, _TRIES)]
+async def _listen(listener: HttpPort, ports: Sequence[int]) -> int:
     last: OSError | None = None
     for port in ports:
         try:
@@ -67,7 +70,7 @@ async def _listen(listener: HttpPort) -> int:
             continue
         return port
     raise PortError(
-        f"Failed to open local port for the RPC endpoint: {ports[0]} and {_TRIES} others are taken.",
+        f"Failed to open local port for the RPC endpoint: {ports[0]} and {len(ports) - 1} others are taken.",
         cause=str(last),
         remedy='Free one of them, or set "localRpcEndpointEnabled": false if no Python client is used.',
         code="DH3002",
