@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -56,31 +57,35 @@ def app_environment(cache: Path) -> Path:
     return _made(cache, OWN, version("azure-functions-durable"))
 
 
-def _made(cache: Path, python_version: str, sdk: str) -> Path:
-    folder = cache / f"python{python_version}-durable{sdk}"
+def environment_with(packages: Sequence[str], folder: Path, python: str = sys.executable) -> Path:
+    """The interpreter of the environment in `folder`, which is created with these packages if it does not exist.
+
+    Raises RuntimeError if they cannot be installed.
+    """
     if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(folder.with_name(f"{folder.name}.lock"), timeout=_LIMIT, waiting=lambda: None):
             if not folder.exists():
-                _make_at(folder, interpreters()[python_version], sdk)
+                _make_at(folder, python, packages)
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def _make_at(folder: Path, python: str, sdk: str) -> None:
+def _made(cache: Path, python_version: str, sdk: str) -> Path:
+    folder = cache / f"python{python_version}-durable{sdk}"
+    return environment_with(
+        ("azure-functions", f"azure-functions-durable=={sdk}"), folder, interpreters()[python_version]
+    )
+
+
+def _make_at(folder: Path, python: str, packages: Sequence[str]) -> None:
     made = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
     try:
-        _make(made, python, sdk)
+        run_quietly(python, "-m", "venv", "--without-pip", str(made))
+        pip = (sys.executable, "-m", "pip", "--python", str(made))
+        run_quietly(*pip, "install", "--quiet", "--disable-pip-version-check", *packages)
         made.rename(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-
-
-def _make(folder: Path, python: str, sdk: str) -> None:
-    run_quietly(python, "-m", "venv", "--without-pip", str(folder))
-    run_quietly(
-        sys.executable, "-m", "pip", "--python", str(folder), "install", "--quiet", "--disable-pip-version-check",
-        "azure-functions", f"azure-functions-durable=={sdk}",
-    )  # fmt: skip
 
 
 def run_quietly(*command: str) -> None:

@@ -29,6 +29,8 @@ COMMAND_LIMIT = 100.0
 DEVELOPMENT = "UseDevelopmentStorage=true"
 _START = re.compile(r"(make start|func (host )?start\b.*|func durable serve\b.*)")
 _ONLY_LOOKS = re.compile(r"(curl (?!.*(-X|-d) )|func durable get-|func doctor)")
+_FAILURE = re.compile(r"error DH|\d failed")
+"""In the output that a page expects of a command that fails."""
 _INSTANCE = re.compile(r'"(?:id|instanceId)": ?"([^"]+)"')
 _PORTS = ("7071", "7072", "5678", "8080")
 _BASH = """source state
@@ -95,7 +97,7 @@ class Desk:
     """Where a page is tried out. `folder` is where its first command is typed; `settings` are in its environment.
 
     `hub` is the real name of the task hub that the page calls `shown_hub`. With `host` the page's first start is that
-    of a host which runs already.
+    of a host which runs already. `virtual_env` is the active environment, which apps use.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Desk:
         shown_hub: str,
         ports: Mapping[str, str] | None = None,
         host: Host | None = None,
+        virtual_env: Path | None = None,
     ) -> None:
         self._home = home
         self._connection_string = connection_string
@@ -124,6 +127,7 @@ class Desk:
             "PYTHONUNBUFFERED": "1",
             "AzureWebJobsStorage": connection_string,
             "AzureFunctionsJobHost__extensions__durableTask__hubName": hub,
+            **({"VIRTUAL_ENV": str(virtual_env)} if virtual_env is not None else {}),
         }
         (home / "state").write_text("", "utf-8")
         (home / "folder").write_text(str(folder), "utf-8")
@@ -211,7 +215,7 @@ class Desk:
             time.sleep(0.1)
         told = f"{block.place}: $ {command.text}\n{output}\n{self._host_output()}"
         assert missing is None, f"{missing!r} is not in the output of {told}"
-        assert done.returncode == 0 or any("error DH" in line for line in command.expected), told
+        assert done.returncode == 0 or any(_FAILURE.search(line) for line in command.expected), told
         if (found := _INSTANCE.search(output)) is not None:
             self._instance = found[1]
 

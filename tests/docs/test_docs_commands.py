@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 SAMPLE_PAGES = ("README.md", "docs/how-to/approval-workflow.md", "docs/how-to/inspect-a-hub.md")
 COPY_PAGES = ("docs/how-to/long-runs.md", "docs/how-to/several-hosts.md", "docs/how-to/sqlite-hub.md")
+TEST_KIT_PAGES = ("docs/how-to/test-your-app.md", "docs/how-to/other-test-kits.md")  # test_docs_test_kit.py takes them
 REGISTRY = "needs the package registry"
 ACCOUNT = "needs an Azure account"
 
@@ -41,6 +42,8 @@ NOT_RUN = {
         'curl -s "localhost:7071/_df/api/instances?status=Failed&sort=-updated&top=5"',
     ): "the host of this page is not started",
     ("docs/how-to/durable-task-workers.md", "npm install @microsoft/durabletask-js"): REGISTRY,
+    ("docs/how-to/test-your-app.md", "python -m pip install pytest durable_host/"): REGISTRY,
+    ("docs/how-to/other-test-kits.md", "python3 -m venv kits"): REGISTRY,
     ("docs/how-to/from-core-tools.md", "func doctor"): "needs an app of the reader's own",
     ("docs/how-to/real-azure-storage.md", "az login"): ACCOUNT,
     ("docs/how-to/real-azure-storage.md", "func doctor"): ACCOUNT,
@@ -74,7 +77,10 @@ def test_commands_about_a_copy_of_the_sample_work(name: str, copy_desk: Desk) ->
 
 
 @A_WHOLE_PAGE
-@pytest.mark.parametrize("name", [name for name in pages_with_commands() if name not in SAMPLE_PAGES + COPY_PAGES])
+@pytest.mark.parametrize(
+    "name",
+    [name for name in pages_with_commands() if name not in SAMPLE_PAGES + COPY_PAGES + TEST_KIT_PAGES],
+)
 def test_commands_that_begin_in_an_empty_folder_work(name: str, empty_desk: Desk) -> None:
     if name == "docs/how-to/debug.md" and find_spec("debugpy") is None:
         pytest.skip("debugpy is not installed")
