@@ -125,6 +125,7 @@ class Desk:
             **{name: value for name, value in os.environ.items() if name not in hidden},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONUNBUFFERED": "1",
+            "PYTEST_ADDOPTS": "-p no:schemathesis",  # readers do not have this plugin, which takes a second to load
             "AzureWebJobsStorage": connection_string,
             "AzureFunctionsJobHost__extensions__durableTask__hubName": hub,
             **({"VIRTUAL_ENV": str(virtual_env)} if virtual_env is not None else {}),

@@ -13,7 +13,7 @@ from doc_pages import page
 from user_cache import user_cache
 from v2_environment import v2_interpreter
 
-from bench.durable_environments import environment_with
+from bench.durable_environments import app_environment, environment_with
 
 TUTORIAL, OTHER_KITS = page("docs/how-to/test-your-app.md"), page("docs/how-to/other-test-kits.md")
 
@@ -59,7 +59,7 @@ def other_kits() -> Path:
 
 
 def test_the_tutorial_works(desk_with: Callable[[Path | None], Desk]) -> None:
-    desk = desk_with(None)
+    desk = desk_with(app_environment(user_cache()).parents[1])
     for block in TUTORIAL.blocks:
         desk.take(block)
 
@@ -73,7 +73,7 @@ def test_the_tutorial_works_with_the_2x_sdk(desk_with: Callable[[Path | None], D
 
 
 def test_the_examples_of_all_kits_work(desk_with: Callable[[Path | None], Desk], other_kits: Path) -> None:
-    desk = desk_with(None)
+    desk = desk_with(app_environment(user_cache()).parents[1])
     for block in OTHER_KITS.blocks:
         if block.reason_not_run is not None:
             os.symlink(other_kits, desk.folder / "kits", target_is_directory=True)
