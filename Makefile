@@ -7,6 +7,8 @@
 #                 of memory, descriptors, queues and tables in build/soak, with STORAGE=sqlite in a file)
 # make simulate   run seeds of the simulation of storage requests on all cores (SEEDS=10000: that many; SEED=123: that
 #                 one alone, with its requests; MUTATIONS=1: break the product on purpose and check that a seed detects it)
+# make matrix   run the tests of docs/how-to/test-your-app.md on each Python of this machine from 3.11 to 3.14, for apps of both
+#                 generations of the SDK
 # make lock    update constraints.txt to the newest versions that pyproject.toml allows
 # PYTHON=/path/to/python3.11+ chooses the interpreter of the virtual environment.
 
@@ -26,7 +28,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 STAMP := $(VENV)/.installed
 
-.PHONY: install start test quick coverage check unused bench soak simulate lock clean
+.PHONY: install start test quick coverage check unused bench soak simulate matrix lock clean
 
 install: $(STAMP)
 
@@ -75,6 +77,9 @@ SEEDS ?= 1000
 
 simulate: install
 	$(BIN)/python tests/storage_simulation/simulate.py $(if $(MUTATIONS),--mutations,$(if $(SEED),--seed $(SEED),--seeds $(SEEDS)))
+
+matrix:
+	$(PYTHON) -m bench.kit_matrix
 
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock

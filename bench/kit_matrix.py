@@ -53,7 +53,7 @@ def main() -> int:
         code, summary = tried(one)
         failed += code != 0
         print(f"Python {one.version}, app of {one.sdk} on {version_of(one.app)}: {summary}", flush=True)
-    for version in sorted(set(PYTHONS) - set(found)):
+    for version in sorted(set() if given.python else set(PYTHONS) - set(found)):
         print(f"Python {version}: not on this machine")
     return 1 if failed else 0
 
