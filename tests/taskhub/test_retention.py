@@ -79,7 +79,9 @@ async def test_a_round_purges_what_ended_before_and_nothing_else(hub: TaskHub) -
     assert await hub.get_history("later") != []
 
 
-async def test_an_instance_that_runs_again_since_it_was_listed_is_kept(hub: TaskHub, monkeypatch) -> None:
+async def test_an_instance_that_runs_again_since_it_was_listed_is_kept(
+    hub: TaskHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await complete(hub, "restarted")
     await complete(hub, "rewound", OrchestrationStatus.Failed)
     await complete(hub, "ended")
@@ -95,7 +97,7 @@ async def test_an_instance_that_runs_again_since_it_was_listed_is_kept(hub: Task
     assert await kept(hub) == ["restarted", "rewound"]
 
 
-async def test_instances_go_in_batches_with_a_pause_after_each(hub: TaskHub, caplog) -> None:
+async def test_instances_go_in_batches_with_a_pause_after_each(hub: TaskHub, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "Host.Triggers.DurableTask")
     for number in range(2 * BATCH + 1):
         await complete(hub, f"instance{number}")
@@ -109,14 +111,14 @@ async def test_instances_go_in_batches_with_a_pause_after_each(hub: TaskHub, cap
     assert lines == [f"Retention: purged 21 instances of the task hub '{hub.name}' that ended before {ended}"]
 
 
-async def test_a_round_without_work_logs_nothing(hub: TaskHub, caplog) -> None:
+async def test_a_round_without_work_logs_nothing(hub: TaskHub, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "Host.Triggers.DurableTask")
     await run_first_episode(hub, "running")
     assert await retention_of(hub).purge_round(clock.now()) == 0
     assert not [line for line in caplog.messages if line.startswith("Retention")]
 
 
-async def test_pages_follow_each_other_even_if_an_instance_stays(hub: TaskHub, monkeypatch) -> None:
+async def test_pages_follow_each_other_even_if_an_instance_stays(hub: TaskHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("durable_host.durable.api.retention.PAGE", 2)
     for name in ("a", "b", "c", "d", "e"):
         await complete(hub, name)
@@ -155,7 +157,9 @@ async def test_it_begins_when_the_work_of_an_earlier_process_is_done(hub: TaskHu
     await retention.stop()
 
 
-async def test_it_goes_on_after_storage_was_unavailable(hub: TaskHub, monkeypatch, caplog) -> None:
+async def test_it_goes_on_after_storage_was_unavailable(
+    hub: TaskHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     await complete(hub, "old")
     list_ended = hub.list_ended
     answers: list[Any] = [TaskHubUnavailable("the storage does not respond")]
@@ -175,7 +179,7 @@ async def test_it_goes_on_after_storage_was_unavailable(hub: TaskHub, monkeypatc
 
 
 async def test_an_instance_that_storage_refuses_to_delete_does_not_stop_the_others(
-    hub: TaskHub, monkeypatch, caplog
+    hub: TaskHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name in ("a", "b", "c"):
         await complete(hub, name)
@@ -196,7 +200,7 @@ async def test_an_instance_that_storage_refuses_to_delete_does_not_stop_the_othe
     "error", [TaskHubUnavailable("no answer", is_unreachable=True), TaskHubRefused("access is denied")]
 )
 async def test_storage_that_fails_altogether_ends_the_round(
-    hub: TaskHub, monkeypatch, error: TaskHubUnavailable
+    hub: TaskHub, monkeypatch: pytest.MonkeyPatch, error: TaskHubUnavailable
 ) -> None:
     for name in ("a", "b", "c"):
         await complete(hub, name)
@@ -212,7 +216,7 @@ async def test_storage_that_fails_altogether_ends_the_round(
     assert len(asked) == (1 if error.is_unreachable else 3)
 
 
-async def test_without_a_duration_nothing_is_purged(hub: TaskHub, caplog) -> None:
+async def test_without_a_duration_nothing_is_purged(hub: TaskHub, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "Host.Triggers.DurableTask")
     await complete(hub, "old")
     retention = Retention(DurableClient(hub, None, OPTIONS, clock), clock, None, at_once)
