@@ -111,6 +111,8 @@ class Doubles:
         return None if replacement is None else as_response(replacement, run.function)
 
     async def activity_ended(self, run_id: str, output: str | None, error: str | None) -> None:
+        if run_id not in self._running:  # It began before the test.
+            return
         function, index = self._running.pop(run_id)
         calls = self._calls[function]
         value = None if output is None else value_of(output)
