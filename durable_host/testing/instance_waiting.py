@@ -10,7 +10,7 @@ from durable_host.testing.instance_report import view_report
 from durable_host.testing.instance_wait import as_instance_wait
 from durable_host.testing.wait_condition import TERMINAL, WaitCondition
 
-_LOOKS_AFTER = 1000
+LOOKS_AFTER = 1000
 """After so many steps of time, it is checked whether time alone can continue the instance."""
 
 
@@ -35,12 +35,17 @@ def let_time_pass(
         steps += 1
         if not is_met and one is not None and one.status in TERMINAL:
             reason = "it has ended"
-        elif steps % _LOOKS_AFTER == 0 and one is not None and not waiting.may_continue_by_itself():
+        elif steps % LOOKS_AFTER == 0 and one is not None and not may_continue_by_itself(backend, instance_id):
             reason = f"{steps} other things became due meanwhile, and none has continued it"
         else:
             reason = backend.pass_time(end)
         if reason is not None:
             raise StillRunning(waiting.failure(one, reason))
+
+
+def may_continue_by_itself(backend: AppBackend, instance_id: str) -> bool:
+    """Whether the instance waits for something other than external events."""
+    return any(wait.kind != "event" for wait in backend.view(instance_id).waits)
 
 
 class _Waiting:
@@ -60,10 +65,6 @@ class _Waiting:
         self._seen |= dict.fromkeys(wait.name for wait in waits if wait.kind != "timer")
         rows = history_rows(view.events, encodes_twice=view.encodes_inputs_twice)
         return self._condition.is_met_by(one) and self._condition.is_met_in(waits, rows)
-
-    def may_continue_by_itself(self) -> bool:
-        """Whether the instance waits for something other than external events."""
-        return any(wait.kind != "event" for wait in self._backend.view(self._id).waits)
 
     def failure(self, one: Instance | None, reason: str) -> str:
         goal = str(self._condition) or "to meet the condition of the test"

@@ -22,6 +22,7 @@ from typing import Any, Self
 from durable_host.durable.api.errors import InstanceNotFound
 from durable_host.durable.taskhub.azure.history_json import write_history
 from durable_host.testing.instance_record import Instance, StillRunning
+from durable_host.testing.instance_waiting import LOOKS_AFTER, may_continue_by_itself
 from durable_host.testing.json_values import as_json, value_of
 from durable_host.testing.memory_backend import MemoryBackend
 from durable_host.testing.wait_condition import TERMINAL
@@ -98,17 +99,21 @@ class VirtualHost:
     def wait(self, instance_id: str, *, limit: timedelta = timedelta(days=366)) -> Instance:
         """Jump from one due time to the next until the instance has ended, and return it.
 
-        Raises StillRunning if nothing else is due (only an event could continue it), and after `limit` of virtual time.
+        Raises StillRunning if nothing else is due (only an event could continue it), if other functions have run many
+        times without continuing it, and after `limit` of virtual time.
         """
         running = self._running
         end = running.now + limit
+        steps = 0
         while True:
             running.settle()
             one = self.status(instance_id)
             if one.status in TERMINAL:
                 return one
-            if running.pass_time(end) is not None:
-                is_over = running.app.clock.next_due is not None
+            steps += 1
+            is_hopeless = steps % LOOKS_AFTER == 0 and not may_continue_by_itself(running, instance_id)
+            if is_hopeless or running.pass_time(end) is not None:
+                is_over = running.app.clock.next_due is not None and not is_hopeless
                 why = f"{limit} of virtual time have passed" if is_over else "nothing else is due"
                 status = as_json(one.custom_status) if one.custom_status is not None else "none"
                 raise StillRunning(f"'{one.name}' ({instance_id}) is {one.status}, and {why}. Custom status: {status}.")

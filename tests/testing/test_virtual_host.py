@@ -10,7 +10,7 @@ import pytest
 from durable_host.durable.api.errors import InstanceNotFound, UnknownFunction
 from durable_host.errors import HostError
 from durable_host.invocation.errors import FunctionFailed
-from durable_host.testing import StillRunning, VirtualHost
+from durable_host.testing import StillRunning, VirtualHost, virtual_host
 
 APP = """
 import json
@@ -205,3 +205,31 @@ def test_an_app_that_does_not_load_says_why_and_leaves_nothing_behind(tmp_path: 
 def test_without_a_with_statement_it_says_so() -> None:
     with pytest.raises(RuntimeError, match="with statement"):
         VirtualHost().start("x")
+
+
+TIMER_APP = """
+import azure.durable_functions as df
+import azure.functions as func
+
+app = df.DFApp()
+
+
+@app.orchestration_trigger(context_name="context")
+def waits(context):
+    yield context.wait_for_external_event("Never")
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 * * * * *")
+def each_minute(timer: func.TimerRequest):
+    pass
+"""
+
+
+def test_timers_of_the_app_do_not_keep_a_wait_from_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(virtual_host, "LOOKS_AFTER", 5)
+    (tmp_path / "function_app.py").write_text(TIMER_APP)
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    with VirtualHost(tmp_path) as host:
+        instance_id = host.start("waits")
+        with pytest.raises(StillRunning, match="nothing else is due"):
+            host.wait(instance_id)
