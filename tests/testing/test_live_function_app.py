@@ -344,3 +344,20 @@ def test_an_app_that_does_not_load_fails_with_its_reason(tmp_path: Path) -> None
     with pytest.raises(LiveHostFailed) as failure:
         LiveFunctionApp(tmp_path)
     assert "nothing_like_this" in (failure.value.cause or "")
+
+
+def test_a_live_app_injects_no_faults(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    with pytest.raises(LiveHostFailed, match="cannot inject faults"):
+        LiveFunctionApp(tmp_path, settings={"DURABLE_HOST_CHAOS": "delay=0..1s"})
+
+
+def test_a_hub_in_a_file_is_a_fresh_one_too(tmp_path: Path) -> None:
+    (tmp_path / "function_app.py").write_text(APP)
+    provider = {"storageProvider": {"type": "sqlite"}}
+    (tmp_path / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"durableTask": provider}}))
+    with LiveFunctionApp(tmp_path) as app:
+        instance = app.start("approval", {"who": "Nat"})
+        app.advance(days=3)
+        assert instance.output == "expired True"
+    assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"function_app.py", "host.json"}

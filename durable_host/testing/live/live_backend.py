@@ -12,7 +12,7 @@ import aiohttp
 
 from durable_host import timestamp
 from durable_host.bindings.accounts import Accounts
-from durable_host.config import load, project
+from durable_host.config import HostConfig, load, project
 from durable_host.storage import NotFound, StorageAccount
 from durable_host.testing.app_backend import InstanceView
 from durable_host.testing.app_keys import AppKeys
@@ -20,7 +20,7 @@ from durable_host.testing.doubles import Doubles, language_of
 from durable_host.testing.http_client import OWN_HEADERS, HttpClient
 from durable_host.testing.instance_record import Instance
 from durable_host.testing.live.live_control import DoubledApp
-from durable_host.testing.live.live_process import LiveProcess
+from durable_host.testing.live.live_process import LiveHostFailed, LiveProcess
 from durable_host.testing.live.live_storage import LiveStorage
 from durable_host.testing.log_entry import LogEntry
 from durable_host.testing.loop_thread import LoopThread, in_callback, refuse_in_callback
@@ -45,6 +45,7 @@ class LiveBackend:
             settings = load(self._root, environ=environ).settings
             self._environ = {**environ, **self._storage.settings_for(settings)}
             self._config = load(self._root, environ=self._environ)
+            _refuse_chaos(self._config)
             self._accounts = Accounts(self._config.settings)
             self._process = self._started()
         except BaseException:
@@ -242,3 +243,16 @@ class LiveBackend:
         self._streams = self._http.count_streams()
         await asyncio.wrap_future(self.process.begin_call("ignore_streams", self._streams))
         await asyncio.wrap_future(self.process.begin_call("settle"))
+
+
+def _refuse_chaos(config: HostConfig) -> None:
+    """Faults come at times of their own, so an app that injects them never comes to rest. Raises LiveHostFailed."""
+    if config.host.durable.chaos is None:
+        return
+    failure = LiveHostFailed(
+        "A live app cannot inject faults.",
+        cause="Its settings or its host.json ask for chaos.",
+        remedy="Use the mark durable_chaos with function_app, or 'func start --chaos' without a test.",
+    )
+    failure.add_note(f"{failure.cause} {failure.remedy}")
+    raise failure

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from durable_host.host.app_switch import AppSwitch
+from durable_host.storage import StorageError
 from durable_host.testing.live.shifted_clock import ShiftedClock
 from durable_host.triggers.blob.scanner import BlobScanner
 from durable_host.triggers.queue.listener import QueueListener
@@ -74,9 +75,12 @@ class Quiescence:
 
     async def _waiting_messages(self) -> str | None:
         """The queue of a trigger that has a visible message."""
-        for listener in self._listeners():
-            if isinstance(listener, QueueListener) and await listener.look():
-                return f"the queue '{listener.queue}' has messages"
+        try:
+            for listener in self._listeners():
+                if isinstance(listener, QueueListener) and await listener.look():
+                    return f"the queue '{listener.queue}' has messages"
+        except StorageError as error:
+            return str(error)
         return None
 
     def _listeners(self) -> list[object]:
