@@ -46,7 +46,7 @@ def environment(cache: Path, python_version: str, sdk: str) -> Path:
     """The interpreter of an environment with that SDK, which is created if it does not exist."""
     if python_version == OWN and sdk == version("azure-functions-durable"):
         return Path(sys.executable)
-    return _made(cache, python_version, sdk)
+    return _made(cache, python_version, sdk, interpreters()[python_version])
 
 
 def app_environment(cache: Path) -> Path:
@@ -54,7 +54,7 @@ def app_environment(cache: Path) -> Path:
 
     The SDK imports `openai-agents`, which takes a second, wherever it is installed: the tests need it.
     """
-    return _made(cache, OWN, version("azure-functions-durable"))
+    return _made(cache, OWN, version("azure-functions-durable"), sys.executable)
 
 
 def environment_with(packages: Sequence[str], folder: Path, python: str = sys.executable) -> Path:
@@ -70,11 +70,9 @@ def environment_with(packages: Sequence[str], folder: Path, python: str = sys.ex
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def _made(cache: Path, python_version: str, sdk: str) -> Path:
+def _made(cache: Path, python_version: str, sdk: str, python: str) -> Path:
     folder = cache / f"python{python_version}-durable{sdk}"
-    return environment_with(
-        ("azure-functions", f"azure-functions-durable=={sdk}"), folder, interpreters()[python_version]
-    )
+    return environment_with(("azure-functions", f"azure-functions-durable=={sdk}"), folder, python)
 
 
 def _make_at(folder: Path, python: str, packages: Sequence[str]) -> None:

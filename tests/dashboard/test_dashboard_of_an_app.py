@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from app_dashboard import APP, AppDashboard, app_dashboard, of, write_app
-
-from bench import durable_environments
+from v2_environment import v2_interpreter
 
 pytestmark = pytest.mark.process
 
@@ -18,14 +17,8 @@ DAY = 24 * 3600
 
 @pytest.fixture(scope="module", params=["v1", "v2"])
 def python(request: pytest.FixtureRequest) -> Path | None:
-    """The interpreter with an SDK. Skips where the 2.x SDK cannot be had."""
-    if request.param == "v1":
-        return None
-    assert request.config.cache is not None
-    try:
-        return durable_environments.v2_environment(request.config.cache.mkdir("durable-environments"))
-    except RuntimeError as error:
-        pytest.skip(str(error))
+    """The interpreter with an SDK."""
+    return v2_interpreter() if request.param == "v2" else None
 
 
 @pytest.fixture(scope="module")

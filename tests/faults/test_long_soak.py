@@ -53,7 +53,7 @@ def test_growth_before_everything_has_settled_does_not_count() -> None:
     assert growing(found, settled_after=600.0) == []
 
 
-@pytest.mark.unit
+@pytest.mark.process  # matplotlib asks `fc-list` for fonts when it is used first on a machine
 def test_samples_are_read_as_they_were_written_and_drawn_as_png(tmp_path: Path) -> None:
     write(samples(12), tmp_path / "samples.json")
     assert read(tmp_path / "samples.json") == samples(12)

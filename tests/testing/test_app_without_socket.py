@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from v2_environment import v2_interpreter
 
-from bench import durable_environments
 from durable_host.testing import ActivityDouble, FunctionApp
 
 APP = """
@@ -103,13 +103,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     root: Path = tmp_path_factory.mktemp("app")
     (root / "function_app.py").write_text(APP)
     (root / "host.json").write_text('{"version": "2.0"}')
-    python: Path | None = None
-    if request.param == "2.x":
-        assert request.config.cache is not None
-        try:
-            python = durable_environments.v2_environment(request.config.cache.mkdir("durable-environments"))
-        except RuntimeError as error:
-            pytest.skip(str(error))
+    python = v2_interpreter() if request.param == "2.x" else None
     with FunctionApp(root, settings={"AzureWebJobsStorage": "UseDevelopmentStorage=true"}, python=python) as app:
         yield app
 

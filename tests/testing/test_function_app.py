@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from v2_environment import v2_interpreter
 
-from bench import durable_environments
 from durable_host.durable.api.errors import InstanceNotFound, UnknownFunction
 from durable_host.testing import FunctionApp, StillRunning, assert_replays
 
@@ -119,19 +119,10 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     root = tmp_path_factory.mktemp("app")
     (root / "function_app.py").write_text(APP)
     (root / "host.json").write_text('{"version": "2.0"}')
-    python = None if request.param == "1.x" else v2_python(request)
+    python = None if request.param == "1.x" else v2_interpreter()
     settings = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "MARKER": str(root / "ended")}
     with FunctionApp(root, settings=settings, python=python) as app:
         yield app
-
-
-def v2_python(request: pytest.FixtureRequest) -> Path:
-    """The interpreter with the 2.x SDK. Skips where it cannot be had."""
-    assert request.config.cache is not None
-    try:
-        return durable_environments.v2_environment(request.config.cache.mkdir("durable-environments"))
-    except RuntimeError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from v2_environment import v2_interpreter
 
-from bench import durable_environments
 from durable_host.testing import ReplayFailed, VirtualHost
 
 APP = """
@@ -63,13 +63,8 @@ NAMES = ["asleep", "waits", "completed", "failed", "terminated"]
 
 
 @pytest.fixture(scope="module")
-def python(request: pytest.FixtureRequest) -> Path:
-    """The interpreter with the 2.x SDK. Skips where it cannot be had."""
-    assert request.config.cache is not None
-    try:
-        return durable_environments.v2_environment(request.config.cache.mkdir("durable-environments"))
-    except RuntimeError as error:
-        pytest.skip(str(error))
+def python() -> Path:
+    return v2_interpreter()
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,10 @@ class Quiescence:
         quiet = 0
         while quiet < _QUIET_LOOKS:
             await asyncio.sleep(_LOOKS_EVERY)
-            work = self._work() or (await self._waiting_messages() if quiet == _QUIET_LOOKS - 1 else None)
+            work = self._work()
+            if work is None and quiet == _QUIET_LOOKS - 1:
+                # A message may have been received while the queues were asked.
+                work = await self._waiting_messages() or self._work()
             quiet = 0 if work else quiet + 1
             if work and time.monotonic() > end:
                 raise StillBusy(f"The host is still busy after {self._patience:g} s: {work}.")
