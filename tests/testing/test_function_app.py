@@ -275,11 +275,11 @@ def test_a_saved_history_replays(app: FunctionApp, tmp_path: Path) -> None:
 
 def test_the_function_of_a_double_may_use_the_app_but_not_the_time(app: FunctionApp) -> None:
     def charge(amount: int) -> int:
+        app.activity("charge").returns(7)
         app.start("approval", instance_id="another").raise_event("Approval", 1)
         app.entity("counter", "a").signal("add", amount)
         with pytest.raises(RuntimeError, match="time stands still until it returns"):
             app.advance(days=1)
-        app.activity("charge").returns(7)
         return amount
 
     app.activity("charge").runs(charge)
