@@ -196,7 +196,8 @@ def run(root: Path) -> Run:
 
 
 def pytest_in(root: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", "pytest", "--strict-markers", "-p", "no:cacheprovider", *arguments]
+    plugins = ["-p", "no:cacheprovider", "-p", "no:schemathesis"]  # the second one takes a second to load
+    command = [sys.executable, "-m", "pytest", "--strict-markers", *plugins, *arguments]
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100, check=False).stdout
 
 
