@@ -33,10 +33,10 @@ class Chaos:
     The host starts and stops without faults.
     """
 
-    def __init__(self, spec: ChaosSpec, seed: int) -> None:
-        self.spec = spec
+    def __init__(self, rates: ChaosSpec, seed: int) -> None:
+        self.spec = rates
         self.seed = seed
-        self._injector = SeededInjector(spec, seed, self._injected)
+        self._injector = SeededInjector(rates, seed, self._injected)
         self._names = InstanceNames()
         self._counts = FaultCounts()
         self._affected: OrderedDict[str, None] = OrderedDict()

@@ -39,8 +39,8 @@ class SeededInjector:
     faults, however its tasks are scheduled. It forgets targets that were not asked about for a long time.
     """
 
-    def __init__(self, spec: ChaosSpec, seed: int, record: Record) -> None:
-        self.spec = spec
+    def __init__(self, rates: ChaosSpec, seed: int, record: Record) -> None:
+        self.spec = rates
         self.seed = seed
         self._record = record
         self._occurrences = Occurrences()

@@ -17,8 +17,8 @@ def chosen_faults(config: HostConfig, chosen: ChaosSetting) -> Chaos | None:
 
     Raises ConfigurationError if the specification is not valid, or if the task hub is in a real account.
     """
-    spec = parse_chaos(chosen.text, chosen.source)
-    if not spec:
+    rates = parse_chaos(chosen.text, chosen.source)
+    if not rates:
         return None
     durable = config.host.durable
     if not is_local_hub(config.settings, durable.storage):
@@ -29,4 +29,4 @@ def chosen_faults(config: HostConfig, chosen: ChaosSetting) -> Chaos | None:
             "the setting.",
             code="DH1007",
         )
-    return Chaos(spec, secrets.randbelow(_MOST_SEEDS) if chosen.seed is None else chosen.seed)
+    return Chaos(rates, secrets.randbelow(_MOST_SEEDS) if chosen.seed is None else chosen.seed)

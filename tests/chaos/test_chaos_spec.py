@@ -25,7 +25,7 @@ def test_the_text_of_a_specification_can_be_read_again(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "spec"),
+    ("text", "rates"),
     [
         ("", ChaosSpec()),
         (" , ", ChaosSpec()),
@@ -37,8 +37,8 @@ def test_the_text_of_a_specification_can_be_read_again(text: str) -> None:
         ("delay=0", ChaosSpec()),
     ],
 )
-def test_values_may_be_written_in_several_ways(text: str, spec: ChaosSpec) -> None:
-    assert parse_chaos(text) == spec
+def test_values_may_be_written_in_several_ways(text: str, rates: ChaosSpec) -> None:
+    assert parse_chaos(text) == rates
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,6 @@ def test_an_invalid_specification_is_refused_with_the_reason(text: str, cause: s
     assert refused.value.remedy
 
 
-@pytest.mark.parametrize(("spec", "injects"), [(ChaosSpec(), False), (ChaosSpec(delay=(0, 1)), True)])
-def test_a_specification_is_true_if_a_fault_can_happen(spec: ChaosSpec, injects: bool) -> None:
-    assert bool(spec) is injects
+@pytest.mark.parametrize(("rates", "injects"), [(ChaosSpec(), False), (ChaosSpec(delay=(0, 1)), True)])
+def test_a_specification_is_true_if_a_fault_can_happen(rates: ChaosSpec, injects: bool) -> None:
+    assert bool(rates) is injects
