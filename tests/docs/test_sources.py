@@ -13,7 +13,9 @@ PLACES = ("durable_host", "tests", "bench", "docs")
 TEXTS = {".py", ".md", ".js", ".json", ".toml", ".txt", ".yml", ".tmpl"}
 
 _REFERENCE = re.compile(r"docs/protocol/(?P<page>\w[\w.-]*+)(?![*{])(?P<heading>#[\w-]*)?")
-_OLD_REFERENCE = re.compile(r"\b[Ss]pec(?:/|:|'s|s? section)|\bthe spec\b|\bsections? \d|\bdurable-protocol\.md")
+_OLD_REFERENCE = re.compile(
+    r"\b[Ss]pec(?:/|: [\w-]+\.md|'s|s? section)|\bthe spec\b|\bsections? \d|\bdurable-protocol\.md"
+)
 _OTHER_STANDARD = re.compile(r"\bRFC \d")
 
 
