@@ -177,7 +177,8 @@ class MemoryBackend:
 
     @property
     def connection_string(self) -> str:
-        return self.app.storage.connection_string
+        app = self.app
+        return app.storage.connection_string(app.accounts.account(None).connection.account_name)
 
     @property
     def message_encoding(self) -> str:

@@ -49,7 +49,7 @@ def memory() -> Iterator[str]:
         ports = await server.start()
         storage = MemoryStorage(SystemClock(), ports)
         server.answers = storage.answer
-        return server, storage.connection_string
+        return server, storage.connection_string()
 
     server, connection_string = thread.run(start())
     yield connection_string

@@ -98,7 +98,7 @@ def on_picture(picture: func.InputStream, sizes: func.Out[str]):
 """
 HOST = {"version": "2.0", "extensions": {"queues": {"visibilityTimeout": "00:00:30", "maxDequeueCount": 3}}}
 SETTINGS = {
-    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "AzureWebJobsStorage": "DefaultEndpointsProtocol=https;AccountName=main;AccountKey=c2VjcmV0;",
     "Branch": "DefaultEndpointsProtocol=https;AccountName=branch;AccountKey=c2VjcmV0;EndpointSuffix=core.windows.net",
 }
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from durable_host.clock import Clock
 from durable_host.config.connection import Connection
-from durable_host.config.connections import DEVELOPMENT_ACCOUNT, parse_connection_string
+from durable_host.config.connections import DEVELOPMENT_ACCOUNT
 from durable_host.storage.account import StorageAccount
 from durable_host.testing.memory_storage.memory_account import MemoryAccount
 from durable_host.testing.memory_storage.memory_connections import MemoryPorts
@@ -29,10 +29,9 @@ class MemoryStorage:
         self.queue_signals = MemoryQueueSignals(clock, self._queues_at)
         self.blob_signals = MemoryBlobSignals(clock)
 
-    @property
-    def connection_string(self) -> str:
-        """A connection string for the account of `AzureWebJobsStorage` by default."""
-        return self._ports.connection_string()
+    def connection_string(self, account: str = DEVELOPMENT_ACCOUNT) -> str:
+        """A connection string for clients of the storage SDKs."""
+        return self._ports.connection_string(account)
 
     def account(self, name: str = DEVELOPMENT_ACCOUNT) -> MemoryAccount:
         """The account with this name."""
@@ -45,10 +44,10 @@ class MemoryStorage:
             )
         return found
 
-    def client(self, connection: Connection | None = None) -> StorageAccount:
-        """The host's client for an account; without a connection, for that of `AzureWebJobsStorage` by default."""
-        reached = connection or parse_connection_string(self._ports.connection_string())
-        return StorageAccount(reached, session=MemorySession(reached, partial(self._carry, reached.account_name)))
+    def client(self, connection: Connection) -> StorageAccount:
+        """The host's client for an account."""
+        carry = partial(self._carry, connection.account_name)
+        return StorageAccount(connection, session=MemorySession(connection, carry))
 
     def answer(self, account: str, request: StorageRequest) -> StorageAnswer:
         """Let a request to an account take effect."""
