@@ -1,19 +1,17 @@
 """A working folder for each page, on the session's Azurite; pages about the sample app share one host."""
 
 import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
-from doc_console import Desk, Host
+from doc_console import DEFAULT_HUB, Desk, Host, new_hub
 from doc_pages import ROOT
 
 SAMPLE = ("function_app.py", "functions", "host.json", "requirements.txt")
 SAMPLE_HUB = "Approvals"
-DEFAULT_HUB = "TestHubName"
 
 OpenDesk = Callable[..., Desk]
 
@@ -72,7 +70,3 @@ def copy_sample(target: Path) -> Path:
         else:
             shutil.copy(source, target / name)
     return target
-
-
-def new_hub() -> str:
-    return f"Docs{uuid.uuid4().hex[:12]}"

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from doc_pages import Block, Command
 from durable_host.config.ports import reserved
 
 LIMIT = 30.0
+DEFAULT_HUB = "TestHubName"
 COMMAND_LIMIT = 100.0
 DEVELOPMENT = "UseDevelopmentStorage=true"
 _START = re.compile(r"(make start|func (host )?start\b.*|func durable serve\b.*)")
@@ -268,3 +270,7 @@ def missing_line(output: str, expected: tuple[str, ...]) -> str | None:
             return pattern
         position = found.end()
     return None
+
+
+def new_hub() -> str:
+    return f"Docs{uuid.uuid4().hex[:12]}"

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import DEFAULT_HUB, new_hub
-from doc_console import Desk
+from doc_console import DEFAULT_HUB, Desk, new_hub
 from doc_pages import page
 from user_cache import user_cache
 from v2_environment import v2_interpreter
