@@ -15,7 +15,7 @@ import pytest
 from durable_host.testing.chaos.chaos_run import active_run
 
 def happens(target):
-    return active_run().injector.happens("redeliver-activities", target)
+    return active_run().happens("redeliver-activities", target)
 """
 CHARGE = """
 @pytest.mark.durable_chaos(runs=30, redeliver_activities=0.3)

@@ -31,9 +31,9 @@ class Subject:
     def __call__(self, run: ChaosRun) -> Literal["passed", "failed", "skipped"]:
         self.runs.append(run)
         for event in EVENTS:
-            run.injector.happens("duplicate-events", event)
-            run.injector.happens("kill-host", event)
-        run.injector.happens("redeliver-activities", CHARGE)
+            run.happens("duplicate-events", event)
+            run.happens("kill-host", event)
+        run.happens("redeliver-activities", CHARGE)
         return "failed" if self._fails(run.faults) else "passed"
 
 
@@ -212,3 +212,19 @@ def test_a_run_is_active_only_in_its_block() -> None:
     with run.active():
         assert active_run() is run
     assert active_run() is None
+
+
+def test_nothing_happens_after_a_run() -> None:
+    run = ChaosRun.seeded(RunRates(kill_host=1, delay=(1, 1)), 1, 1)
+    with run.active():
+        assert run.happens("kill-host", "commit") is not None
+        assert run.delay("event") == 1
+    assert run.happens("kill-host", "commit") is None
+    assert run.delay("event") == 0
+
+
+def test_a_fault_happens_a_few_times_at_most_to_the_same_target() -> None:
+    run = ChaosRun.seeded(RunRates(kill_host=1), 1, 1)
+    happened = [run.happens("kill-host", "commit") is not None for _ in range(20)]
+    assert happened == [True] * 5 + [False] * 15
+    assert run.happens("kill-host", "another commit") is not None

@@ -13,6 +13,7 @@ from durable_host.testing.chaos.chaos_run import ChaosRun
 from durable_host.testing.chaos.repeated_runs import ChaosPlan, ChaosResult, run_repeatedly
 
 MARK = "durable_chaos"
+_DEBUGGER = "pdbinvoke"
 _SEED = pytest.StashKey[int]()
 
 
@@ -86,13 +87,14 @@ class _Trials:
         twin, after = _twin(self._item), _twin(self._item)
         plugins = self._item.config.pluginmanager
         runner: Any = plugins.getplugin("runner")
-        debugger = None if self.may_debug else plugins.unregister(name="pdbinvoke") if _has_pdb(plugins) else None
+        hides_debugger = not self.may_debug and plugins.hasplugin(_DEBUGGER)
+        debugger = plugins.unregister(name=_DEBUGGER) if hides_debugger else None
         try:
             with run.active():
                 reports: list[pytest.TestReport] = runner.runtestprotocol(twin, log=False, nextitem=after)
         finally:
             if debugger is not None:
-                plugins.register(debugger, "pdbinvoke")
+                plugins.register(debugger, _DEBUGGER)
         self._seconds += sum(report.duration for report in reports)
         has_failed = any(report.failed for report in reports)
         if has_failed or not any(report.failed for report in self._latest):
@@ -136,10 +138,6 @@ def _twin(item: pytest.Item) -> Any:
     if hasattr(twin, "_initrequest"):
         twin._initrequest()
     return twin
-
-
-def _has_pdb(plugins: pytest.PytestPluginManager) -> bool:
-    return plugins.hasplugin("pdbinvoke")
 
 
 def _add_section(report: pytest.TestReport, text: str) -> None:

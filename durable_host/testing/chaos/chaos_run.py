@@ -15,41 +15,53 @@ _MOST_FOR_A_TARGET = 5
 
 
 class ChaosRun:
-    """The faults of one run of a test: by a seed, or those of a schedule. `faults` are those that have happened."""
+    """The faults of one run of a test: by a seed, or those of a schedule. It is an `Injector` until the run is over.
 
-    def __init__(self, *, seed: int | None, number: int) -> None:
-        self.seed = seed
+    `faults` are those that have happened.
+    """
+
+    def __init__(self, number: int, seed: int | None = None) -> None:
         self.number = number
+        self.seed = seed
         self.faults: list[Fault] = []
-        self.injector: Injector = ScheduledInjector((), self.happened)
-
-    def happened(self, fault: Fault) -> None:
-        """Record a fault, and log it."""
-        self.faults.append(fault)
-        _log.info("Chaos: %s", fault.text, extra={"instance_id": fault.instance_id} if fault.instance_id else None)
+        self._injector: Injector = ScheduledInjector((), self._happened)
+        self._is_over = False
 
     @classmethod
     def seeded(cls, rates: RunRates, seed: int, number: int) -> "ChaosRun":
         """The faults that `seed` chooses."""
-        run = cls(seed=seed, number=number)
-        run.injector = _BoundedInjector(rates, seed, run.happened)
+        run = cls(number, seed)
+        run._injector = _BoundedInjector(rates, seed, run._happened)
         return run
 
     @classmethod
     def scheduled(cls, faults: Iterable[Fault], number: int) -> "ChaosRun":
         """Exactly these faults."""
-        run = cls(seed=None, number=number)
-        run.injector = ScheduledInjector(faults, run.happened)
+        run = cls(number)
+        run._injector = ScheduledInjector(faults, run._happened)
         return run
 
     @contextmanager
     def active(self) -> Generator[None]:
-        """In this block, apps in virtual time start with the faults of this run."""
+        """In this block, apps in virtual time start with the faults of this run. After it, none happens any more."""
         token = _active.set(self)
         try:
             yield
         finally:
             _active.reset(token)
+            self._is_over = True
+
+    def happens(self, kind: FaultKind, target: str, *, instance_id: str = "") -> Fault | None:
+        """See `Injector.happens`."""
+        return None if self._is_over else self._injector.happens(kind, target, instance_id=instance_id)
+
+    def delay(self, target: str, *, instance_id: str = "") -> float:
+        """See `Injector.delay`."""
+        return 0.0 if self._is_over else self._injector.delay(target, instance_id=instance_id)
+
+    def _happened(self, fault: Fault) -> None:
+        self.faults.append(fault)
+        _log.info("Chaos: %s", fault.text, extra={"instance_id": fault.instance_id} if fault.instance_id else None)
 
 
 class _BoundedInjector(SeededInjector):

@@ -28,12 +28,12 @@ class ChaosStage:
     """The hub and the code of an app, with the faults of `run`. A host that has ended starts again."""
 
     def __init__(self, run: ChaosRun, hub: SqliteTaskHub, clock: Clock) -> None:
-        self._injector = run.injector
+        self._injector = run
         self._names = NumberedInstances()
-        self._turns = Turns(run.injector)
+        self._turns = Turns(run)
         self._tasks = Tasks(_log)
         self._pool: WorkerPool | None = None
-        self.hub = MortalHub(hub, run.injector, clock, self._names)
+        self.hub = MortalHub(hub, run, clock, self._names)
 
     @property
     def is_busy(self) -> bool:
