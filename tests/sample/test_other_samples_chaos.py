@@ -90,21 +90,27 @@ def test_a_purchase_expires(purchases: FunctionApp) -> None:
 
 
 def test_a_request_to_the_app_in_javascript_is_approved(node: FunctionApp) -> None:
-    instance = node.instance(node.client.post("/api/approvals", json=REQUEST).json()["id"])
+    response = node.client.post("/api/approvals", json=REQUEST)
+    assert response.status_code == 202, response.text
+    instance = node.instance(response.json()["id"])
     instance.wait_until(waiting_for="Approval")
     node.queue("approval-queue").send(instance.id)
     assert instance.wait().output["outcome"] == "Approved"
 
 
 def test_a_request_to_the_app_in_javascript_is_denied(node: FunctionApp) -> None:
-    instance = node.instance(node.client.post("/api/approvals", json=REQUEST).json()["id"])
+    response = node.client.post("/api/approvals", json=REQUEST)
+    assert response.status_code == 202, response.text
+    instance = node.instance(response.json()["id"])
     instance.wait_until(waiting_for="Approval")
     instance.raise_event("Approval", {"approved": False})
     assert instance.wait().output["outcome"] == "Denied"
 
 
 def test_a_request_to_the_app_in_javascript_expires(node: FunctionApp) -> None:
-    instance = node.instance(node.client.post("/api/approvals", json=REQUEST).json()["id"])
+    response = node.client.post("/api/approvals", json=REQUEST)
+    assert response.status_code == 202, response.text
+    instance = node.instance(response.json()["id"])
     assert instance.wait().output["outcome"] == "Expired"
 
 
