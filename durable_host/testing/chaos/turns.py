@@ -8,7 +8,7 @@ from durable_host.chaos.fault import REORDER
 from durable_host.chaos.injector import Injector
 from durable_host.testing.virtual_clock import until_loop_is_idle
 
-_PATIENCE = 2.0
+_PATIENCE = 10.0
 
 
 class Turns:
