@@ -103,23 +103,29 @@ def tried(one: Combination) -> tuple[int, str]:
     """The exit code, and the last line that pytest prints."""
     with tempfile.TemporaryDirectory() as temporary:
         app = Path(temporary) / "expenses"
-        environ = {**os.environ, "VIRTUAL_ENV": str(one.app.parents[1])}
-        run = {"cwd": app, "env": environ, "capture_output": True, "text": True}
         subprocess.run([one.tests, "-m", "durable_host", "init", app, "--python"], check=True, capture_output=True)
         for name, text in _FILE.findall(PAGE.read_text("utf-8")):
             path = app / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
         (app / "tests" / "histories").mkdir()
-        for command in (
-            ["-c", _SAVE],
-            ["-m", "unittest", "-q", "tests/test_await.py"],
-            ["-m", "pytest", "-q", "tests"],
-        ):
-            done = subprocess.run([one.tests, *command], check=False, **run)
-            if done.returncode != 0:
-                return done.returncode, f"failed\n{done.stdout}{done.stderr}"
-        return 0, done.stdout.strip().splitlines()[-1]
+        pytest = ("-m", "pytest", "-q", "tests")
+        code, output = ran(one, app, ("-c", _SAVE), ("-m", "unittest", "-q", "tests/test_await.py"), pytest)
+        if code == 0 and one.sdk == "2.x":
+            shutil.copy(app / "workflow_2x.py", app / "workflow.py")
+            code, output = ran(one, app, pytest)
+        return code, output
+
+
+def ran(one: Combination, app: Path, *commands: tuple[str, ...]) -> tuple[int, str]:
+    """The exit code and the last line of the last command; all the output of one that fails."""
+    environ, last = {**os.environ, "VIRTUAL_ENV": str(one.app.parents[1])}, ""
+    for command in commands:
+        done = subprocess.run([one.tests, *command], cwd=app, env=environ, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            return done.returncode, f"failed\n{done.stdout}{done.stderr}"
+        last = done.stdout.strip().rpartition("\n")[2]
+    return 0, last
 
 
 if __name__ == "__main__":

@@ -64,11 +64,14 @@ def test_the_tutorial_works(desk_with: Callable[[Path | None], Desk]) -> None:
 
 
 def test_the_tutorial_works_with_the_2x_sdk(desk_with: Callable[[Path | None], Desk]) -> None:
-    """Its last command runs the tests of all files, so those that run one file are left out here."""
+    """In both styles. The last command runs the tests of all files, so those that run one file are left out here."""
     desk = desk_with(v2_interpreter().parents[1])
     for block in TUTORIAL.blocks:
         if not block.text.startswith("$ python -m pytest -q tests/"):
             desk.take(block)
+    (run_all,) = (block for block in TUTORIAL.blocks if block.text.startswith("$ python -m pytest -q tests\n24"))
+    shutil.copy(desk.folder / "workflow_2x.py", desk.folder / "workflow.py")
+    desk.take(run_all)
 
 
 def test_the_examples_of_all_kits_work(desk_with: Callable[[Path | None], Desk], other_kits: Path) -> None:
