@@ -5,9 +5,12 @@ Values are pickled: both ends are this package, and nobody else has the socket.
 
 import asyncio
 import itertools
+import os
+import socket
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, Literal, TypeVar
 
@@ -43,7 +46,7 @@ class CallChannel:
     """One end. `answer` runs in `loop`; `closed` is called from another thread when the other end is gone."""
 
     def __init__(
-        self, connection: Connection, loop: asyncio.AbstractEventLoop, answer: Answer, closed: Callable[[], None]
+        self, connection: Connection, loop: asyncio.AbstractEventLoop, answer: Answer, closed: Callable[[], object]
     ) -> None:
         self._connection = connection
         self._loop = loop
@@ -59,6 +62,7 @@ class CallChannel:
     def call(self, name: str, *arguments: Any) -> "Future[Any]":
         """Call the other end. The future raises what the call raised there, or ChannelClosed."""
         future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # so that a caller that gives up does not cancel it
         number = next(self._numbers)
         self._waiting[number] = future
         try:
@@ -71,9 +75,13 @@ class CallChannel:
         return future
 
     def close(self) -> None:
-        """Close this end; `closed` is not called."""
+        """End the channel for both sides; `closed` is not called here. Idempotent."""
         self._closed = lambda: None
-        self._connection.close()
+        with suppress(OSError):
+            # A thread reads, so closing alone would neither wake it nor reach the other side.
+            with socket.socket(fileno=os.dup(self._connection.fileno())) as end:
+                end.shutdown(socket.SHUT_RDWR)
+            self._connection.close()
 
     def _send(self, frame: _Frame) -> None:
         with self._sending:

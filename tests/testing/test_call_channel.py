@@ -1,0 +1,99 @@
+"""Calls between the process of a test and its host, here both in one process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from multiprocessing import Pipe
+from typing import Any
+
+import pytest
+
+from durable_host.durable.api.errors import InstanceNotFound, UnknownFunction
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.port import InstanceExists
+from durable_host.testing.live.call_channel import CallChannel, ChannelClosed
+
+
+class Ends:
+    """Both ends of a channel. The far one answers."""
+
+    def __init__(self) -> None:
+        near, far = Pipe()
+        loop = asyncio.get_running_loop()
+        self.near_closed, self.far_closed = asyncio.Event(), asyncio.Event()
+        self.near = CallChannel(near, loop, self._answer, lambda: loop.call_soon_threadsafe(self.near_closed.set))
+        self.far = CallChannel(far, loop, self._answer, lambda: loop.call_soon_threadsafe(self.far_closed.set))
+
+    async def call(self, name: str, *arguments: Any) -> Any:
+        return await asyncio.wrap_future(self.near.call(name, *arguments))
+
+    async def _answer(self, name: str, arguments: Sequence[Any]) -> Any:
+        if name == "ask back":
+            return await asyncio.wrap_future(self.far.call("echo", "from far"))
+        if name == "function":
+            return lambda: None
+        if name == "never":
+            await asyncio.Event().wait()
+        return list(arguments)
+
+
+@pytest.fixture
+async def ends() -> AsyncIterator[Ends]:
+    ends = Ends()
+    yield ends
+    ends.near.close()
+    ends.far.close()
+
+
+async def test_results_come_back_and_both_ends_may_call(ends: Ends) -> None:
+    assert await ends.call("echo", 1, {"a": b"b"}) == [1, {"a": b"b"}]
+    assert await ends.call("ask back") == ["from far"]
+
+
+async def test_calls_do_not_wait_for_each_other(ends: Ends) -> None:
+    never = asyncio.create_task(ends.call("never"))
+    assert await ends.call("echo") == []
+    never.cancel()
+    ends.far.close()
+    await ends.near_closed.wait()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InstanceNotFound("one"),
+        InstanceExists("one", OrchestrationStatus.Running),
+        UnknownFunction("There is none."),
+        LookupError("nothing"),
+        AssertionError("no"),
+    ],
+)
+async def test_errors_keep_their_type_and_text(ends: Ends, error: Exception) -> None:
+    with pytest.raises(type(error)) as raised:
+        await _raised(ends, error)
+    assert str(raised.value) == str(error)
+
+
+async def _raised(ends: Ends, error: Exception) -> None:
+    """Raise an error at the far end that cannot be sent there."""
+
+    async def answer(name: str, arguments: Sequence[Any]) -> Any:
+        raise error
+
+    ends.far._answer = answer
+    await ends.call("anything")
+
+
+async def test_a_result_that_cannot_be_sent_is_an_error(ends: Ends) -> None:
+    with pytest.raises(TypeError, match="The answer of 'function' cannot be sent"):
+        await ends.call("function")
+
+
+async def test_the_end_of_the_other_process_ends_all_calls(ends: Ends) -> None:
+    never = asyncio.create_task(ends.call("never"))
+    await asyncio.sleep(0)
+    ends.far.close()
+    with pytest.raises(ChannelClosed):
+        await never
+    await ends.near_closed.wait()
+    with pytest.raises(ChannelClosed):
+        await ends.call("echo")
