@@ -1,6 +1,7 @@
 """Each pattern of the sample app, tested as an app's own tests would test it: with the fixture `function_app`."""
 
 import pytest
+from v2_environment import v2_interpreter
 
 from durable_host.testing import FunctionApp, InstanceHandle
 
@@ -8,6 +9,13 @@ pytestmark = pytest.mark.process
 
 LAPTOP = {"item": "laptop", "amount": 1800}
 PHONE = {"phone": "+49 30 1234567"}
+
+
+@pytest.fixture(autouse=True, params=["1.x", "2.x"])
+def generation(request: pytest.FixtureRequest) -> None:
+    """The generation of the SDK that the app uses."""
+    if request.param == "2.x":
+        request.node.add_marker(pytest.mark.function_app(python=str(v2_interpreter())))
 
 
 def started(function_app: FunctionApp, path: str, body: object) -> InstanceHandle:
