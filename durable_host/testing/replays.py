@@ -34,6 +34,7 @@ def assert_replays(*histories: str | Path, app: Replayer | str | Path | None = N
 
     Raises AssertionError with the difference of every file that does not replay, and if a pattern matches no file.
     """
+    __tracebackhide__ = True
     if not histories:
         raise TypeError("assert_replays needs at least one file or pattern.")
     caller = _folder_of_caller()
