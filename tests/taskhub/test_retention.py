@@ -12,7 +12,7 @@ from durable_host import timestamp
 from durable_host.clock import SystemClock
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient, Retention
-from durable_host.durable.api.retention import BATCH, seconds_between_rounds
+from durable_host.durable.api.retention import BATCH, ended_before, seconds_between_rounds
 from durable_host.durable.model.instance import EndedQuery, InstanceQuery
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime.live import LiveInstances
@@ -238,6 +238,13 @@ async def test_what_is_purged_is_forgotten_in_memory(hub: TaskHub) -> None:
 @pytest.mark.parametrize(("retain", "seconds"), [(1.0, 1.0), (60.0, 6.0), (HOUR, 360.0), (7 * 24 * HOUR, 600.0)])
 def test_rounds_come_ten_times_in_the_period_but_at_least_every_ten_minutes(retain: float, seconds: float) -> None:
     assert seconds_between_rounds(retain) == seconds
+
+
+@pytest.mark.parametrize("days", [200_000, 999_999, 999_999_999])
+async def test_a_period_longer_than_the_calendar_keeps_everything(hub: TaskHub, days: int) -> None:
+    await complete(hub, "old")
+    assert await retention_of(hub).purge_round(ended_before(days * 24 * HOUR, clock.now())) == 0
+    assert await kept(hub) == ["old"]
 
 
 async def until_kept(hub: TaskHub, names: list[str]) -> None:

@@ -70,9 +70,8 @@ class Retention:
     async def _run(self, retain: float) -> None:
         await self._recovered()
         while True:
-            ended_to = self._clock.now() - round(retain * timestamp.TICKS_PER_SECOND)
             try:
-                await self.purge_round(ended_to)
+                await self.purge_round(ended_before(retain, self._clock.now()))
             except TaskHubUnavailable as error:
                 _log.warning("Retention: the task hub '%s' could not be purged: %s", self._client.hub.name, error)
             await self._clock.sleep(seconds_between_rounds(retain))
@@ -127,6 +126,11 @@ class Retention:
             return await self._client.purge(instance_id, ended_before=ended_to)
         except NotTerminal:
             return False
+
+
+def ended_before(retain: float, now: int) -> int:
+    """The time (ticks) before which instances have ended long enough ago, at least 1970: a longer period keeps all."""
+    return max(now - round(retain * timestamp.TICKS_PER_SECOND), timestamp.UNIX_EPOCH_TICKS)
 
 
 def seconds_between_rounds(retain: float) -> float:
