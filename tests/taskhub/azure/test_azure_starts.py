@@ -556,3 +556,36 @@ async def test_a_start_is_remembered_only_until_it_is_committed(
     assert starts.knows("a", state.execution_id)
     await hub.commit(commit(received.message, first_episode(received.message), [received]))
     assert not starts.knows("a", state.execution_id)
+
+
+async def test_a_start_that_was_committed_is_not_looked_for_any_more(
+    open_azure: Callable[..., Awaitable[AzureTaskHub]],
+) -> None:
+    hub = await open_azure(worker=False)
+    start, later_start = start_of("a"), start_of("b")
+    for one in (start, later_start):
+        hub._pending_starts.expect(one)
+    hub._pending_starts.committed("a", start.target.execution_id)
+    hub._pending_starts.committed("b", start.target.execution_id)
+    assert list(hub._pending_starts._waiting) == ["b"]
+    hub._pending_starts.committed("b", later_start.target.execution_id)
+
+
+async def test_a_start_that_is_committed_while_its_row_is_read_is_not_sent_again(
+    open_azure: Callable[..., Awaitable[AzureTaskHub]], account: RecordingAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = await open_azure(worker=False)
+    start = start_of("a")
+    await unstarted(hub, start)
+    get_whole = hub._instances.get_whole
+
+    async def read_before_the_commit(instance_id: str) -> Any:
+        state = await get_whole(instance_id)
+        hub._pending_starts.committed(instance_id, start.target.execution_id)
+        return state
+
+    monkeypatch.setattr(hub._instances, "get_whole", read_before_the_commit)
+    mark = len(account.requests)
+    hub._pending_starts.expect(start)
+    await hub._pending_starts.finish()
+    assert "queue.put" not in account.since(mark)

@@ -238,7 +238,7 @@ class AzureTaskHub:
             for message in episode.outbound:
                 self._new_instances.add_child(message)
         checkpoint, moved = await self._commits.commit(episode)
-        self._worker.deliveries.starts.forget(instance_id, episode.replaced_execution_id or episode.execution_id)
+        self._pending_starts.committed(instance_id, episode.replaced_execution_id or episode.execution_id)
         keep_inputs = episode.update is None or episode.update.started is None or episode.update.started.input is None
         self._blobs.committed(
             instance_id,

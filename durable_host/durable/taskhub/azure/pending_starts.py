@@ -112,6 +112,13 @@ class PendingStarts:
         if len(self._waiting) < _MAX_EXPECTED:
             self._add(start.target.instance_id, start.target.execution_id, self._clock.now(), may_be_queued=False)
 
+    def committed(self, instance_id: str, execution_id: str | None) -> None:
+        """Stop expecting a start that was committed: from now on the history shows that the instance has begun."""
+        self._deliveries.starts.forget(instance_id, execution_id)
+        one = self._waiting.get(instance_id)
+        if one is not None and one.execution_id == execution_id:
+            del self._waiting[instance_id]
+
     async def finish(self) -> None:
         """Send the messages of starts that failed in this process, because it ends and their callers may be gone."""
         expected = [one for one in self._waiting.values() if not one.may_be_queued]
@@ -196,7 +203,8 @@ class PendingStarts:
         except Exception as problem:  # For example a lost text: other instances must not wait for this one.
             _log.warning("Instance '%s' has no start message and cannot be started: %s", one.instance_id, problem)
             message = None
-        if message is not None and not self._deliveries.starts.knows(one.instance_id, one.execution_id):
+        is_expected = self._waiting.get(one.instance_id) is one
+        if message is not None and is_expected and not self._deliveries.starts.knows(one.instance_id, one.execution_id):
             _log.info("The start message of instance '%s' is missing and is sent again.", one.instance_id)
             await self._sender.send(message)
         if self._waiting.get(one.instance_id) is one:
