@@ -31,6 +31,8 @@ class Ends:
             return await asyncio.wrap_future(self.far.call("echo", "from far"))
         if name == "function":
             return lambda: None
+        if name == "broken":
+            return Broken()
         if name == "never":
             await asyncio.Event().wait()
         return list(arguments)
@@ -80,7 +82,10 @@ async def _raised(ends: Ends, error: Exception) -> None:
         raise error
 
     ends.far._answer = answer
-    await ends.call("anything")
+    try:
+        await ends.call("anything")
+    finally:
+        ends.far._answer = ends._answer
 
 
 async def test_a_result_that_cannot_be_sent_is_an_error(ends: Ends) -> None:
@@ -97,3 +102,35 @@ async def test_the_end_of_the_other_process_ends_all_calls(ends: Ends) -> None:
     await ends.near_closed.wait()
     with pytest.raises(ChannelClosed):
         await ends.call("echo")
+
+
+class Broken:
+    """Can be sent, but not be loaded."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _refuse_loading, ()
+
+
+def _refuse_loading() -> None:
+    raise AttributeError("There is no such class here.")
+
+
+async def test_arguments_that_cannot_be_loaded_fail_only_their_call(ends: Ends) -> None:
+    with pytest.raises(TypeError, match="cannot load the arguments of 'echo': There is no such class here"):
+        await ends.call("echo", Broken())
+    assert await ends.call("echo", 1) == [1]
+
+
+async def test_a_result_that_cannot_be_loaded_fails_only_its_call(ends: Ends) -> None:
+    with pytest.raises(TypeError, match="The answer of 'broken' cannot be loaded in this process"):
+        await ends.call("broken")
+    assert await ends.call("echo", 1) == [1]
+
+
+async def test_an_error_that_cannot_be_sent_is_described(ends: Ends) -> None:
+    class Local(Exception):
+        pass
+
+    with pytest.raises(RuntimeError, match="Local: no"):
+        await _raised(ends, Local("no"))
+    assert await ends.call("echo", 1) == [1]

@@ -6,6 +6,7 @@ Values are pickled: both ends are this package, and nobody else has the socket.
 import asyncio
 import itertools
 import os
+import pickle
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Sequence
@@ -26,12 +27,15 @@ class ChannelClosed(Exception):
 
 
 class _Frame(msgspec.Struct, frozen=True):
-    """A call of `name` with `value` as its arguments, or the result, or the error, of the call with this number."""
+    """A call of `name` with `value` as its arguments, or the result, or the error, of the call with this number.
+
+    `value` is pickled by itself: if the other end cannot load it, only this call fails.
+    """
 
     kind: Literal["call", "result", "error"]
     number: int
     name: str
-    value: Any
+    value: bytes
 
 
 class _Failure(msgspec.Struct, frozen=True):
@@ -60,13 +64,17 @@ class CallChannel:
         self._reader.start()
 
     def call(self, name: str, *arguments: Any) -> "Future[Any]":
-        """Call the other end. The future raises what the call raised there, or ChannelClosed."""
+        """Call the other end. The future raises what the call raised there, or ChannelClosed.
+
+        Raises what pickle raises for arguments that cannot be sent.
+        """
+        value = pickle.dumps(arguments)
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # so that a caller that gives up does not cancel it
         number = next(self._numbers)
         self._waiting[number] = future
         try:
-            self._send(_Frame("call", number, name, arguments))
+            self._send(_Frame("call", number, name, value))
         except OSError:
             self._waiting.pop(number, None)
             future.set_exception(ChannelClosed())
@@ -97,10 +105,7 @@ class CallChannel:
                 future = self._waiting.pop(frame.number, None)
                 if future is None:
                     continue
-                if frame.kind == "error":
-                    future.set_exception(_error_of(frame.value))
-                else:
-                    future.set_result(frame.value)
+                _end(future, frame)
         except (EOFError, OSError, RuntimeError, TypeError):
             self._is_open = False
         for number in list(self._waiting):
@@ -110,17 +115,46 @@ class CallChannel:
         self._closed()
 
     async def _answered(self, frame: _Frame) -> None:
-        try:
-            answer = _Frame("result", frame.number, frame.name, await self._answer(frame.name, frame.value))
-        except Exception as error:
-            answer = _Frame("error", frame.number, frame.name, _failure_of(error))
-        try:
+        answer = await self._answer_to(frame)
+        with suppress(OSError):
             self._send(answer)
-        except OSError:
-            return
+
+    async def _answer_to(self, frame: _Frame) -> _Frame:
+        try:
+            arguments = pickle.loads(frame.value)
+        except Exception as error:
+            return _error(frame, TypeError(f"The other process cannot load the arguments of '{frame.name}': {error}"))
+        try:
+            result = await self._answer(frame.name, arguments)
+        except Exception as error:
+            return _error(frame, error)
+        try:
+            return _Frame("result", frame.number, frame.name, pickle.dumps(result))
         except Exception as error:
             text = f"The answer of '{frame.name}' cannot be sent to the other process: {error}"
-            self._send(_Frame("error", frame.number, frame.name, _failure_of(TypeError(text))))
+            return _error(frame, TypeError(text))
+
+
+def _error(call: _Frame, error: Exception) -> _Frame:
+    try:
+        value = pickle.dumps(_failure_of(error))
+    except Exception:
+        value = pickle.dumps(_failure_of(RuntimeError(f"{type(error).__name__}: {error}")))
+    return _Frame("error", call.number, call.name, value)
+
+
+def _end(future: "Future[Any]", answer: _Frame) -> None:
+    """End the call with its answer, or with the error that this answer cannot be loaded."""
+    try:
+        value = pickle.loads(answer.value)
+        error = _error_of(value) if answer.kind == "error" else None
+    except Exception as failure:
+        error = TypeError(f"The answer of '{answer.name}' cannot be loaded in this process: {failure}")
+        value = None
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(value)
 
 
 def _failure_of(error: BaseException) -> _Failure:

@@ -86,9 +86,11 @@ class LiveBackend:
 
     def reset(self) -> None:
         refuse_in_callback()
-        process, self._process = self.process, None
-        process.stop()
-        self._thread.run(self.storage.clear())
+        storage = self.storage
+        process, self._process = self._process, None
+        if process is not None:  # it is None after a reset that failed or was interrupted
+            process.stop()
+        self._thread.run(storage.clear())
         self._process = self._started()
 
     @property
