@@ -247,6 +247,37 @@ def test_a_mark_that_is_not_valid_is_an_error(run: Callable[..., tuple[str, Repo
     assert "During handling" not in output
 
 
+def test_after_a_mark_that_is_not_valid_the_next_tests_run(run: Callable[..., tuple[str, Reports]]):
+    _, reports = run(
+        """
+        events = []
+
+        @pytest.fixture(scope="class")
+        def shared():
+            yield
+            events.append("class ends")
+
+        class TestFirst:
+            def test_before(self, shared):
+                pass
+
+            @pytest.mark.durable_chaos(runs=0)
+            def test_refused(self, shared):
+                pass
+
+        class TestSecond:
+            def test_after(self):
+                assert events == ["class ends"]
+        """
+    )
+    assert outcomes(reports)[3:] == [
+        ("setup", "failed"),
+        ("setup", "passed"),
+        ("call", "passed"),
+        ("teardown", "passed"),
+    ]
+
+
 def test_a_test_on_a_real_host_cannot_have_the_mark(run: Callable[..., tuple[str, Reports]]):
     output, reports = run("@pytest.mark.durable_chaos\ndef test_live(live_function_app): pass")
     assert outcomes(reports) == [("setup", "failed")]

@@ -29,7 +29,8 @@ def run_with_chaos(item: pytest.Item, mark: pytest.Mark, nextitem: pytest.Item |
 def _reports(item: pytest.Item, mark: pytest.Mark, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
     plan = _plan_or_error(item, mark)
     if isinstance(plan, Exception):
-        return [_refusal(item, plan)]
+        failed = _teardown(item, nextitem)
+        return [_refusal(item, plan), *([] if failed is None else [failed])]
     trials = _Trials(item)
     result = run_repeatedly(plan, trials)
     if result.failure is not None and item.config.getoption("usepdb", False):
@@ -106,7 +107,7 @@ class _Trials:
     def end(self, plan: ChaosPlan, result: ChaosResult, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
         """Tear down what the next test does not need, and return the reports of the latest failure or run."""
         reports = list(self._latest)
-        if (failed := self._teardown(nextitem)) is not None:
+        if (failed := _teardown(self._item, nextitem)) is not None:
             reports[-1] = failed
         failure = result.failure
         main = next((report for report in reports if report.failed), reports[-2])
@@ -118,13 +119,14 @@ class _Trials:
         main.duration = self._seconds
         return reports
 
-    def _teardown(self, nextitem: pytest.Item | None) -> pytest.TestReport | None:
-        """Tear down the fixtures of modules and classes that the next test does not need. Returns a failure."""
-        item, session = self._item, self._item.session
-        following = None if session.shouldfail or session.shouldstop else nextitem
-        fixtures: Any = vars(session)["_setupstate"]
-        call = pytest.CallInfo[None].from_call(lambda: fixtures.teardown_exact(following), "teardown")
-        return None if call.excinfo is None else item.ihook.pytest_runtest_makereport(item=item, call=call)
+
+def _teardown(item: pytest.Item, nextitem: pytest.Item | None) -> pytest.TestReport | None:
+    """Tear down the fixtures of modules and classes that the next test does not need. Returns a failure."""
+    session = item.session
+    following = None if session.shouldfail or session.shouldstop else nextitem
+    fixtures: Any = vars(session)["_setupstate"]
+    call = pytest.CallInfo[None].from_call(lambda: fixtures.teardown_exact(following), "teardown")
+    return None if call.excinfo is None else item.ihook.pytest_runtest_makereport(item=item, call=call)
 
 
 def _twin(item: pytest.Item) -> Any:
