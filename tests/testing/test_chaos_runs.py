@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from unittest import SkipTest
 
 import pytest
 from v2_environment import v2_interpreter
@@ -208,6 +209,21 @@ def test_a_worker_that_is_killed_loses_its_memory_and_its_result(app: FunctionAp
     """The order is charged again in a new process, which does not know that it was charged."""
     kill = f"kill-worker ({variant}): function 'charge' of instance 'order #1'"
     assert chaos_runs(app, charged, schedule=[kill]).faults == {"kill-worker": 1}
+
+
+def test_failures_of_pytest_are_shrunk_and_skips_end_the_runs(app: FunctionApp) -> None:
+    def raises_nothing(app: FunctionApp) -> None:
+        with pytest.raises(ValueError):  # noqa: PT011
+            pass
+
+    with pytest.raises(ChaosFailed, match=r"DID NOT RAISE[\s\S]*It fails without any fault as well"):
+        chaos_runs(app, raises_nothing, runs=1, seed=1)
+
+    def skipped(app: FunctionApp) -> None:
+        raise SkipTest("not here")
+
+    with pytest.raises(SkipTest):
+        chaos_runs(app, skipped, runs=2)
 
 
 def test_after_chaos_the_app_runs_without_faults(app: FunctionApp) -> None:

@@ -2,10 +2,12 @@
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
+from unittest import SkipTest
 
 from durable_host.chaos.fault import Fault
 from durable_host.testing.chaos.chaos_plan import chaos_plan
@@ -44,7 +46,7 @@ def chaos_runs(
     """Call `test(app)` `runs` times, each time with an empty app and other faults. `test` may be async.
 
     `faults` is written as for `func start --chaos`; `rates` name them, as in `duplicate_events=0.1`. Raises
-    ChaosFailed, from the error of the shortest failing schedule.
+    ChaosFailed, from the error of the shortest failing schedule. A run that is skipped ends all of them.
     """
     plan = chaos_plan(runs=runs, seed=seed, faults=faults, schedule=schedule, shrink_seconds=shrink_seconds, **rates)
     errors: list[BaseException] = []
@@ -54,7 +56,9 @@ def chaos_runs(
             try:
                 with run.active():
                     _call(test, tested.reset())
-            except Exception as error:
+            except SkipTest:
+                raise
+            except _failures() as error:
                 errors.append(error)
                 return "failed"
             return "passed"
@@ -65,6 +69,12 @@ def chaos_runs(
         return result
     text = f"{errors[-1]}\n\n{chaos_failure_text(failure, plan, f'chaos_runs(..., seed={failure.seed})')}"
     raise ChaosFailed(text, failure.seed, tuple(map(fault_line, failure.schedule))) from errors[-1]
+
+
+def _failures() -> tuple[type[BaseException], ...]:
+    """What a test raises when it fails. `pytest.fail` and `pytest.raises` raise an error that is no Exception."""
+    pytest: Any = sys.modules.get("pytest")
+    return (Exception,) if pytest is None else (Exception, pytest.fail.Exception)
 
 
 def app_of(app: FunctionApp | str | Path) -> Any:
