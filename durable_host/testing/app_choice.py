@@ -7,7 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from durable_host.errors import ConfigurationError
 from durable_host.testing.indexed_app import app_folder
+
+_MARK = "function_app"
+_OPTIONS = ("root", "settings", "python")
 
 
 class AppChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +23,10 @@ class AppChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def app_choice(test: pytest.Item) -> AppChoice:
-    """The app of a test. Raises ConfigurationError if there is none at or above its file."""
+    """The app of a test.
+
+    Raises ConfigurationError if there is none at or above its file, or if a mark or the ini file is not valid.
+    """
     config, given = test.config, _of_marks(test)
     option: str | None = config.getoption("--function-app")
     here = test.path.parent
@@ -46,14 +53,29 @@ def _base(config: pytest.Config) -> Path:
 
 
 def _of_marks(node: Any) -> Mapping[str, Any]:
-    """The arguments of the marks of a test; those nearest to it win."""
+    """The arguments of the marks of a test; those nearest to it win. Raises ConfigurationError."""
     given: dict[str, Any] = {}
-    for mark in node.iter_markers("function_app"):
-        named = dict(zip(("root", "settings", "python"), mark.args, strict=False)) | mark.kwargs
+    for mark in node.iter_markers(_MARK):
+        unknown = [*map(repr, mark.args[len(_OPTIONS) :]), *(name for name in mark.kwargs if name not in _OPTIONS)]
+        if unknown:
+            raise ConfigurationError(
+                f"The mark {_MARK} of this test is not valid: it takes no {', '.join(unknown)}.",
+                remedy=f"Its arguments are {', '.join(_OPTIONS)}.",
+            )
+        named = dict(zip(_OPTIONS, mark.args, strict=False)) | mark.kwargs
         given = named | given
     return given
 
 
 def _settings(lines: list[str]) -> dict[str, str]:
-    pairs = (line.partition("=") for line in lines)
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    """Raises ConfigurationError for a line that sets nothing."""
+    found: dict[str, str] = {}
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if not equals:
+            raise ConfigurationError(
+                f"The line '{line}' of 'durable_host_settings' in the ini file sets nothing.",
+                remedy="Write one NAME=value per line.",
+            )
+        found[name.strip()] = value.strip()
+    return found

@@ -1,6 +1,7 @@
 """The apps that the tests of a session use. Each is loaded once."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Generic, Self, TypeVar
 
 from durable_host.errors import HostError
@@ -27,10 +28,11 @@ class LoadedApps(Generic[A]):
         self.close()
 
     def close(self) -> None:
-        """End the apps."""
+        """End the apps, all of them even if one does not end properly."""
         apps, self._apps = self._apps, {}
-        for app in apps.values():
-            app.close()
+        with ExitStack() as ending:
+            for app in apps.values():
+                ending.callback(app.close)
 
     def fresh(self, choice: AppChoice) -> A:
         """The app as it is at the beginning of a test. Raises HostError if it does not load, which is tried once."""

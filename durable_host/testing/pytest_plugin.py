@@ -157,7 +157,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     import asyncio
 
-    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}
+    given = pyfuncitem.funcargs
+    arguments = {name: given[name] for name in inspect.signature(test).parameters if name in given}
     asyncio.run(test(**arguments))
     return True
 

@@ -71,6 +71,10 @@ async def test_async_without_another_plugin(function_app):
     assert (await instance.raise_event("Approval")).output == "granted"
 
 
+async def test_async_with_a_default(function_app, name="approval"):
+    assert (await function_app.start(name)).status == "Running"
+
+
 @pytest.mark.asyncio
 async def test_async_with_a_mark(function_app):
     assert (await function_app.start("approval")).status == "Running"
@@ -220,6 +224,7 @@ def test_the_plugin_imports_nothing_of_the_product_before_use() -> None:
         "test_plain",
         "test_empty_again",
         "test_async_without_another_plugin",
+        "test_async_with_a_default",
         "test_async_with_a_mark",
         "test_settings_of_the_ini_file",
         "test_settings_of_a_mark",
@@ -272,6 +277,23 @@ def test_the_option_names_another_app(root: Path) -> None:
     test = root / "test_option.py"
     test.write_text('def test_other(function_app):\n    assert function_app.start("other").status == "Completed"\n')
     assert "1 passed" in pytest_in(root, "-q", "--function-app", "other", str(test))
+
+
+@pytest.mark.parametrize(
+    ("mark", "settings", "told"),
+    [
+        ("seting={}", "", "it takes no seting. Its arguments are root, settings, python."),
+        ("'.', {}, None, 4", "", "it takes no 4."),
+        ("", "GREETING", "The line 'GREETING' of 'durable_host_settings' in the ini file sets nothing."),
+    ],
+)
+def test_a_choice_that_changes_nothing_is_refused(tmp_path: Path, mark: str, settings: str, told: str) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\ndurable_host_settings = {settings}\n")
+    decorated = f"import pytest\n@pytest.mark.function_app({mark})\ndef test_it(function_app): pass\n"
+    (tmp_path / "test_it.py").write_text(decorated)
+    output = pytest_in(tmp_path, "-q")
+    assert told in output.replace("\n", " "), output
 
 
 def test_unittest_needs_no_pytest(root: Path) -> None:
