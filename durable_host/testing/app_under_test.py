@@ -50,8 +50,16 @@ class AppUnderTest(Settled):
         return self._backend.now
 
     def advance(self, by: timedelta | None = None, /, **units: float) -> Self:
-        """Advance the time by a timedelta, or by `days=3, hours=1`, and run everything that becomes due."""
-        self._backend.advance(by if by is not None else timedelta(**units))
+        """Advance the time by a timedelta, or by `days=3, hours=1`, and run everything that becomes due.
+
+        Raises TypeError for other values and for both together, ValueError if the time would go back.
+        """
+        if by is not None and (units or not isinstance(by, timedelta)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError("advance needs either a timedelta or units such as days=3.")
+        span = timedelta(**units) if by is None else by
+        if span < timedelta():
+            raise ValueError(f"Time cannot go back: advance({span!r}).")
+        self._backend.advance(span)
         return self
 
     def start(

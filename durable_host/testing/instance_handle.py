@@ -95,8 +95,7 @@ class InstanceHandle(Settled):
     def wait(self, limit: timedelta | None = None) -> Self:
         """Let time pass until the instance has ended, in whatever way: time jumps from one due time to the next.
 
-        `limit` is 366 days, or a minute in real time. Raises StillRunning, an AssertionError that describes the
-        instance.
+        `limit` is 366 days by default. Raises StillRunning, an AssertionError that describes the instance.
         """
         __tracebackhide__ = True
         let_time_pass(self._backend, self.id, WaitCondition(has_ended=True), None, limit)
@@ -160,7 +159,8 @@ class InstanceHandle(Settled):
 
     def purge(self) -> Self:
         """Delete the instance, which must have ended."""
-        self._backend.purge(self.id)
+        if not self._backend.purge(self.id):
+            raise InstanceNotFound(self.id)
         return self
 
     def report(self) -> str:

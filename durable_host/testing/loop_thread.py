@@ -38,8 +38,11 @@ class LoopThread:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the loop and wait for the result. Interrupting the wait cancels the work.
 
-        Raises RuntimeError in the thread of the loop, which would wait for itself.
+        Raises RuntimeError in the thread of the loop, which would wait for itself, and after `close`.
         """
+        if self._loop.is_closed():
+            work.close()
+            raise RuntimeError("The app is closed.")
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("The app waits for this async function, which cannot call the app. Use a plain one.")
@@ -51,7 +54,9 @@ class LoopThread:
             raise
 
     def close(self) -> None:
-        """Cancel running tasks and stop the loop."""
+        """Cancel running tasks and stop the loop. Idempotent."""
+        if self._loop.is_closed():
+            return
         self.run(_end_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

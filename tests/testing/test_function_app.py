@@ -339,6 +339,22 @@ def test_a_function_that_still_runs_does_not_hold_up_the_next_test(app: Function
     assert app.reset().start("approval").status == "Running"
 
 
+@pytest.mark.parametrize(
+    ("by", "units", "error"),
+    [
+        (timedelta(days=1), {"hours": 2}, TypeError),
+        (3, {}, TypeError),
+        (timedelta(days=-1), {}, ValueError),
+        (None, {"days": -1}, ValueError),
+    ],
+)
+def test_an_advance_that_makes_no_sense_is_refused(
+    app: FunctionApp, by: Any, units: dict[str, float], error: type[Exception]
+) -> None:
+    with pytest.raises(error, match="advance"):
+        app.advance(by, **units)
+
+
 def test_an_unknown_orchestrator_is_refused(app: FunctionApp) -> None:
     with pytest.raises(UnknownFunction, match="approval"):
         app.start("approvl")
