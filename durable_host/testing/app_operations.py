@@ -10,11 +10,10 @@ from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime.runtime import engine_options
 from durable_host.durable.taskhub.azure.history_json import read_history
-from durable_host.durable.user_code import dialect_of, numbers_its_actions
 from durable_host.host.served_app import ServedApp
 from durable_host.testing.app_backend import InstanceView
 from durable_host.testing.instance_record import Instance, instance_of
-from durable_host.testing.json_values import as_json, sent_text
+from durable_host.testing.json_values import as_json, encodes_inputs_twice, sent_text
 from durable_host.testing.manual_run import run_function
 from durable_host.testing.view_reader import ViewReader
 from durable_host.web.manual_invocation import plain_value
@@ -126,10 +125,7 @@ class AppOperations:
 
     @property
     def _encodes_twice(self) -> bool:
-        """Whether the SDK sends inputs as JSON text in JSON strings."""
-        code = self._app.source.code
-        assert code is not None
-        return not numbers_its_actions(code) and dialect_of(code).encodes_inputs_twice
+        return encodes_inputs_twice(self._app.source.code)
 
     def _sent(self, value: Any) -> str:
         return sent_text(value, encodes_twice=self._encodes_twice)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from durable_host.config import project
 from durable_host.errors import ConfigurationError
@@ -89,8 +89,10 @@ def _failure(replayer: Replayer, file: Path) -> str | None:
         document: Any = json.loads(file.read_text("utf-8-sig"))
     except (OSError, ValueError) as error:
         return f"This is not a JSON file: {error}"
+    if not isinstance(document, list):
+        return "This is not a history: expected a JSON array of events. 'func durable export --id ID' saves one."
     try:
-        replayer.replay(document)
+        replayer.replay(cast("list[dict[str, Any]]", document))
     except (AssertionError, ValueError) as error:
         return str(error)
     return None

@@ -187,13 +187,15 @@ def test_without_pytest_the_app_is_the_one_above_the_calling_file(
 def test_each_file_that_does_not_replay_is_reported(host: VirtualHost, histories: Histories, tmp_path: Path) -> None:
     folder = saved(tmp_path, histories)
     (folder / "broken.json").write_text("[")
+    (folder / "no-history.json").write_text("{}")
     other = json.loads((folder / "waits.json").read_text().replace('"reserve"', '"price"'))
     (folder / "other.json").write_text(json.dumps(other))
     with pytest.raises(AssertionError) as failure:
         assert_replays(folder / "*.json", app=host)
     text = str(failure.value)
-    assert text.startswith("2 of 7 histories do not replay with the current code.")
-    assert re.search(r"broken\.json\nThis is not a JSON file: .*\n\n.*other\.json\n.*differs from its history", text)
+    assert text.startswith("3 of 8 histories do not replay with the current code.")
+    assert re.search(r"broken\.json\nThis is not a JSON file: .*\n\n.*no-history\.json\nThis is not a history: ", text)
+    assert re.search(r"other\.json\n.*differs from its history", text)
     assert "waits.json" not in text
 
 
