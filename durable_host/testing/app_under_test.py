@@ -18,6 +18,7 @@ from durable_host.testing.output_recorder import OutputRecorder
 from durable_host.testing.queue_handle import QueueHandle
 from durable_host.testing.settled import Settled
 from durable_host.testing.table_handle import TableHandle
+from durable_host.testing.time_span import time_span
 from durable_host.testing.wait_condition import status_name
 
 _REPORTED = 5
@@ -54,12 +55,7 @@ class AppUnderTest(Settled):
 
         Raises TypeError for other values and for both together, ValueError if the time would go back.
         """
-        if by is not None and (units or not isinstance(by, timedelta)):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError("advance needs either a timedelta or units such as days=3.")
-        span = timedelta(**units) if by is None else by
-        if span < timedelta():
-            raise ValueError(f"Time cannot go back: advance({span!r}).")
-        self._backend.advance(span)
+        self._backend.advance(time_span(by, units))
         return self
 
     def start(

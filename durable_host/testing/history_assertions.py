@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from durable_host.durable.model.events import HistoryEvent
+from durable_host.config.suggestion import closest
+from durable_host.durable.model.events import EVENT_CLASS_BY_NAME, HistoryEvent
 from durable_host.durable.taskhub.azure.history_json import write_history
 from durable_host.testing.history_row import (
     EPISODE_ROWS,
@@ -74,8 +75,12 @@ class InstanceHistory:
         )
 
     def assert_not_contains(self, pattern: RowPattern) -> None:
-        """The history has no such event."""
+        """The history has no such event. Raises ValueError for a type that no event has."""
         __tracebackhide__ = True
+        kind = pattern_type(pattern)
+        if kind is not None and kind not in EVENT_CLASS_BY_NAME:
+            hint = closest(kind, EVENT_CLASS_BY_NAME)
+            raise ValueError(f"'{kind}' is not a type of events.{f' Did you mean {hint}?' if hint else ''}")
         for number, row in enumerate(self.events, 1):
             if is_match(pattern, row):
                 raise AssertionError(

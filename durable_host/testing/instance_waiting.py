@@ -37,6 +37,8 @@ def let_time_pass(
             reason = "it has ended"
         elif steps % LOOKS_AFTER == 0 and one is not None and not may_continue_by_itself(backend, instance_id):
             reason = f"{steps} other things became due meanwhile, and none has continued it"
+        elif steps == LOOKS_AFTER and one is None and limit is None:
+            reason = f"{steps} things became due meanwhile, and none has started it; give a limit to wait longer"
         else:
             reason = backend.pass_time(end)
         if reason is not None:

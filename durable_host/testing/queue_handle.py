@@ -28,8 +28,10 @@ class QueueHandle(Settled):
     def send(self, content: str | bytes = "", *, json: Any = _NOTHING, visible_after: timedelta | None = None) -> Self:
         """Put a message, or the JSON text of `json`, and run everything that follows.
 
-        It becomes visible after `visible_after`, which is at most seven days.
+        It becomes visible after `visible_after`, which is at most seven days. Raises TypeError for both contents.
         """
+        if json is not _NOTHING and content:
+            raise TypeError("send needs either a text or json, not both.")
         text = content if json is _NOTHING else json_format.dumps(json, ensure_ascii=False)
         data = text.encode() if isinstance(text, str) else text
         encoded = encode(data, self._backend.message_encoding)

@@ -25,6 +25,7 @@ from durable_host.testing.instance_record import Instance, StillRunning
 from durable_host.testing.instance_waiting import LOOKS_AFTER, may_continue_by_itself
 from durable_host.testing.json_values import as_json, value_of
 from durable_host.testing.memory_backend import MemoryBackend
+from durable_host.testing.time_span import time_span
 from durable_host.testing.wait_condition import TERMINAL
 
 _START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -66,8 +67,11 @@ class VirtualHost:
         return self._running.now
 
     def advance(self, by: timedelta | None = None, /, **units: float) -> None:
-        """Advance the time by a timedelta, or by `days=3, hours=1`, and run everything that becomes due."""
-        self._running.advance(by if by is not None else timedelta(**units))
+        """Advance the time by a timedelta, or by `days=3, hours=1`, and run everything that becomes due.
+
+        Raises TypeError for other values and for both together, ValueError if the time would go back.
+        """
+        self._running.advance(time_span(by, units))
 
     def start(self, orchestrator: str, input: Any = None, *, instance_id: str | None = None) -> str:
         """Start an orchestration, run it to its first wait, and return its instance ID.

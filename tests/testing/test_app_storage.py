@@ -169,6 +169,12 @@ def test_each_connection_has_its_own_account(app: FunctionApp) -> None:
     assert app.queue("branch-orders").messages == ["of the other account"]
 
 
+def test_a_message_has_one_content(app: FunctionApp) -> None:
+    with pytest.raises(TypeError, match="not both"):
+        app.queue("plain").send("one", json={"id": 7})
+    assert app.queue("plain").messages == []
+
+
 def test_a_queue_can_be_cleared(app: FunctionApp) -> None:
     queue = app.queue("plain").send("one").send(b"two")
     assert queue.messages == ["one", "two"]

@@ -128,6 +128,13 @@ def test_an_event_that_must_not_be_there_is_shown_with_its_row() -> None:
         HISTORY.assert_not_contains("TaskFailed")
 
 
+def test_a_type_that_no_event_has_is_refused_where_it_would_always_pass() -> None:
+    for pattern in ("TaskFaild", {"type": "TaskFaild"}):
+        with pytest.raises(ValueError, match=r"'TaskFaild' is not a type of events\. Did you mean TaskFailed\?"):
+            HISTORY.assert_not_contains(pattern)
+    HISTORY.assert_not_contains({"name": "refund"})
+
+
 def test_one_pattern_needs_no_list() -> None:
     HISTORY.assert_contains("TaskCompleted charge")
     HISTORY.assert_contains({"type": "TaskFailed", "error": "no money"})

@@ -119,6 +119,11 @@ def test_three_days_of_waiting_pass_at_once(host: VirtualHost) -> None:
     assert timedelta(days=3) <= expired_at - before < timedelta(days=3, seconds=2)
 
 
+def test_time_does_not_go_back(host: VirtualHost) -> None:
+    with pytest.raises(ValueError, match="Time cannot go back"):
+        host.advance(days=-1)
+
+
 def test_an_event_is_answered_before_the_call_returns(host: VirtualHost) -> None:
     instance_id = host.start("approval")
     host.raise_event(instance_id, "Approval", {"by": "ada"})
