@@ -97,7 +97,7 @@ class Console(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             message = record.getMessage()
-            if record.levelno < self._threshold(record.name) and not message.startswith(_ALWAYS_SHOWN):
+            if record.levelno < self._threshold(record.name) and not _is_always_shown(record.name, message):
                 return
             if record.exc_info and record.exc_info[1] is not None:
                 message = f"{message}\n{self._exception(record.exc_info[1])}"
@@ -234,6 +234,11 @@ def _brief_records() -> Generator[None]:
     finally:
         for name, value in saved.items():
             setattr(logging, name, value)
+
+
+def _is_always_shown(category: str, message: str) -> bool:
+    """Whether it is one of the host's messages that no level hides. The app may log the same words."""
+    return message.startswith(_ALWAYS_SHOWN) and not category.startswith("Function.")
 
 
 def _function_of(category: str) -> str | None:

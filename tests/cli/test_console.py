@@ -51,6 +51,15 @@ def test_user_records_are_shown_from_information_and_system_records_from_warning
     assert messages(stream) == ["user information", "system warning"]
 
 
+def test_messages_of_the_host_that_no_level_hides_are_hidden_like_others_if_the_app_logs_them():
+    stream = io.StringIO()
+    with console(stream, LogLevels(rules=(("function.quiet", logging.WARNING),))):
+        logging.getLogger("Host.Triggers.DurableTask").info("Retention: instances are purged")
+        logging.getLogger("Function.quiet.User").info("Retention: 5 days")
+        logging.getLogger("Function.other.User").info("Retention: 6 days")
+    assert messages(stream) == ["Retention: instances are purged", "Retention: 6 days"]
+
+
 def test_verbose_shows_system_information():
     stream = io.StringIO()
     with console(stream, verbose=True):
