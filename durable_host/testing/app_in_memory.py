@@ -9,6 +9,8 @@ from datetime import datetime
 import aiohttp
 
 from durable_host.bindings.accounts import Accounts
+from durable_host.bindings.blob_signals import BlobSignals
+from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.dashboard.sources import HubSource
 from durable_host.durable.api import DurableClient
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
@@ -61,7 +63,11 @@ class AppInMemory:
         self._pool = indexed.pool
         self.clock = WorkerClock(start, self._is_busy)
         self.storage = MemoryStorage(self.clock, indexed.ports)
-        self._accounts = Accounts(self._config.settings, opens=self.storage.client)
+        self._keeps_accounts = indexed.keeps_accounts
+        if self._keeps_accounts:
+            self._accounts = Accounts(self._config.settings)
+        else:
+            self._accounts = Accounts(self._config.settings, opens=self.storage.client)
         self._invoker = Invoker(self._pool, BindingRegistry(), clock=self.clock)
         self._app: ServedApp | None = None
         self._durable: DurableServices | None = None
@@ -154,15 +160,15 @@ class AppInMemory:
         parts = AppParts(
             invoker=self._invoker,
             accounts=self._accounts,
-            signals=self.storage.queue_signals,
-            blob_signals=self.storage.blob_signals,
+            signals=QueueSignals() if self._keeps_accounts else self.storage.queue_signals,
+            blob_signals=BlobSignals() if self._keeps_accounts else self.storage.blob_signals,
             client_payload=self._client_payload,
             base_url=BASE_URL,
             clock=self.clock,
         )
         app = self._app = served_app(parts, self._config, index)
         report_problems(app)
-        functions = functions_with_doubles(app.functions)
+        functions = app.functions.served if self._keeps_accounts else functions_with_doubles(app.functions)
         language = language_of(self._config.runtime, index.sdk_versions)
         doubles = self._doubles = Doubles(double_names(functions), language)
         self._invoker.adopt(with_stand_ins(app.pipeline, doubles, self._config.runtime))
@@ -195,9 +201,10 @@ class AppInMemory:
             self._ending.push_async_callback(chaos.stop)
             chaos.start(durable.runtime, self._pool, self.storage)
         self._server.answers = self.storage.answer
-        listeners = Listeners()
-        self._ending.push_async_callback(listeners.stop, _GRACE)
-        listeners.replace(app.triggers.listeners)
+        if not self._keeps_accounts:
+            listeners = Listeners()
+            self._ending.push_async_callback(listeners.stop, _GRACE)
+            listeners.replace(app.triggers.listeners)
         await self.clock.settle()
 
     async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:

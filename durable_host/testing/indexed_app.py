@@ -36,14 +36,22 @@ def app_folder(root: Path) -> Path:
 class IndexedApp:
     """The configuration of an app, its worker processes, and the functions that they found.
 
-    All storage accounts in its settings are in memory, at `ports` of this machine.
+    All storage accounts in its settings are in memory, at `ports` of this machine, unless it `keeps_accounts`.
     """
 
     def __init__(
-        self, config: HostConfig, pool: WorkerPool, index: IndexResult, server: MemoryServer, ports: MemoryPorts
+        self,
+        config: HostConfig,
+        pool: WorkerPool,
+        index: IndexResult,
+        server: MemoryServer,
+        ports: MemoryPorts,
+        *,
+        keeps_accounts: bool,
     ) -> None:
         self.server = server
         self.ports = ports
+        self.keeps_accounts = keeps_accounts
         self.config = config
         self.pool = pool
         self.index = index
@@ -51,7 +59,9 @@ class IndexedApp:
         self._rpc_ports = cycle([*OTHER_PORTS[first:], *OTHER_PORTS[:first]])
 
     @classmethod
-    async def load(cls, root: Path, environ: Mapping[str, str], *, python: Path | None) -> "IndexedApp":
+    async def load(
+        cls, root: Path, environ: Mapping[str, str], *, python: Path | None, keeps_accounts: bool = False
+    ) -> "IndexedApp":
         """Load the app that is in `root` or above it. Raises HostError if it does not load."""
         try:
             config = load(app_folder(root), environ=environ)
@@ -59,7 +69,8 @@ class IndexedApp:
                 server = MemoryServer()
                 ending.push_async_callback(server.close)
                 ports = await server.start()
-                config = msgspec.structs.replace(config, settings=settings_in_memory(config.settings, ports))
+                if not keeps_accounts:
+                    config = msgspec.structs.replace(config, settings=settings_in_memory(config.settings, ports))
                 pool = WorkerPool(worker_options(config, StartOptions(python=python)))
                 ending.push_async_callback(pool.stop, _GRACE)
                 index = await pool.start()
@@ -70,7 +81,7 @@ class IndexedApp:
             for text in filter(None, (error.cause, error.remedy)):
                 error.add_note(text)
             raise
-        return cls(config, pool, index, server, ports)
+        return cls(config, pool, index, server, ports, keeps_accounts=keeps_accounts)
 
     def rpc_ports(self) -> list[int]:
         """Ports for the RPC endpoint of one run. SDKs keep connections, so the next run must not use the same port."""

@@ -31,9 +31,20 @@ _BETWEEN_TURNS = timestamp.TICKS_PER_SECOND // 1000
 
 
 class MemoryBackend:
-    """Owns the loaded app and, for each test, an `AppInMemory`. Raises HostError if the app does not load."""
+    """Owns the loaded app and, for each test, an `AppInMemory`. Raises HostError if the app does not load.
 
-    def __init__(self, root: Path, settings: Mapping[str, str], python: Path | None, start: datetime) -> None:
+    An app that `keeps_accounts` uses the storage that its settings name, and its triggers do not listen.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        settings: Mapping[str, str],
+        python: Path | None,
+        start: datetime,
+        *,
+        keeps_accounts: bool = False,
+    ) -> None:
         self._begin = start
         self._thread = LoopThread("function app")
         self._logs = LogEntries(self._thread.id)
@@ -42,7 +53,9 @@ class MemoryBackend:
         self._app: AppInMemory | None = None
         self._views = ViewReader()
         try:
-            self._indexed = self.run(IndexedApp.load(root, {**os.environ, **settings}, python=python))
+            self._indexed = self.run(
+                IndexedApp.load(root, {**os.environ, **settings}, python=python, keeps_accounts=keeps_accounts)
+            )
             self._logs.listen(self._indexed.config.host.logging)
             self._app = self.run(AppInMemory.start(self._indexed, start, self._http.count_streams))
         except BaseException:

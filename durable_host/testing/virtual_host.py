@@ -9,8 +9,8 @@
             assert host.status(instance_id).output == {"status": "expired"}
 
 The app runs in a worker process on its own interpreter, as with `func start`, and its functions are the real ones. The
-task hub and the storage of bindings are in memory, and time is virtual: nothing is stored, and timers and retries of
-triggers fire when the test advances time. `FunctionApp` has more of the app.
+task hub is in memory, and time is virtual: nothing is stored, and timers fire when the test advances time. Bindings
+that read or write storage use the accounts in the app's settings. `FunctionApp` has them in memory too, and more.
 """
 
 import json
@@ -54,7 +54,7 @@ class VirtualHost:
         self._backend: MemoryBackend | None = None
 
     def __enter__(self) -> Self:
-        self._backend = MemoryBackend(self._root, self._settings, self._python, self._begin)
+        self._backend = MemoryBackend(self._root, self._settings, self._python, self._begin, keeps_accounts=True)
         return self
 
     def __exit__(self, *_: object) -> None:

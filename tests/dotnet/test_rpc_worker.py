@@ -18,6 +18,7 @@ from rpc_messages import StartStream, StreamingMessage
 from scripted_apps import http_function, queue_function, write_scripted_app
 from worker_apps import RunningApp, eventually, http, messages
 
+from durable_host.config.log_levels import TRACE
 from durable_host.function_rpc import handshake, heartbeat, worker
 from durable_host.function_rpc.invocations import encodable
 from durable_host.invocation.datum import Datum, HttpData, json_text, string
@@ -342,13 +343,13 @@ async def test_logs_have_their_function_their_level_and_their_category(
     async with running_dotnet(tmp_path, [queue_function("Loud", "in", does="log")]) as app:
         await app.call("Loud", string(""), invocation_id="i-1")
     records = [one for one in caplog.records if one.name == "Function.Loud.User"]
-    assert [(one.levelname, one.getMessage()) for one in records] == [
-        ("Level 5", "at trace"),
-        ("DEBUG", "at debug"),
-        ("INFO", "at information"),
-        ("WARNING", "at warning"),
-        ("ERROR", "at error"),
-        ("CRITICAL", "at critical"),
+    assert [(one.levelno, one.getMessage()) for one in records] == [
+        (TRACE, "at trace"),
+        (logging.DEBUG, "at debug"),
+        (logging.INFO, "at information"),
+        (logging.WARNING, "at warning"),
+        (logging.ERROR, "at error"),
+        (logging.CRITICAL, "at critical"),
     ]
     assert {(vars(one)["category"], vars(one)["invocation_id"]) for one in records} == {("Scripted.Functions", "i-1")}
     others = {one.getMessage(): one.levelno for one in caplog.records if one.name == "Host.Worker"}
