@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -10,21 +10,18 @@ from durable_host.clock import Clock
 from durable_host.durable.runtime.http_activity import HttpActivity
 from durable_host.invocation.invoker import Pipeline
 
-if TYPE_CHECKING:
-    from durable_host.host.app_switch import AppSwitch
-
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """`clock` replaces the machine's clock for functions, triggers and Durable Functions.
 
     `pipeline` replaces the pipeline of each state of the app; it gets the worker runtime too. `http` creates what sends
-    the HTTP requests of orchestrators. `beside` runs from when the host is ready until it stops.
+    the HTTP requests of orchestrators. `beside` runs from when the host is ready until it stops, with the `AppSwitch`.
     """
 
     clock: Clock | None = None
     pipeline: Callable[[Pipeline, str], Pipeline] = lambda pipeline, _: pipeline
     http: Callable[[], HttpActivity] = HttpActivity
-    beside: "Callable[[AppSwitch], Coroutine[Any, Any, None]] | None" = None
+    beside: Callable[[Any], Coroutine[Any, Any, None]] | None = None
 
 
 PLAIN = Launch()
