@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Final, NoReturn, cast
 
 import msgspec
@@ -68,15 +69,20 @@ def parse_chaos(text: str, source: str = "--chaos") -> ChaosSpec:
         name, equals, value = (piece.strip() for piece in part.partition("="))
         kind = name.casefold().replace("_", "-")
         if kind not in _NAMES:
-            suggestion = closest(kind, _NAMES)
-            hint = f" Did you mean {suggestion}?" if suggestion else ""
-            _refuse(source, f"'{name}' is not a fault.{hint}", f"The faults are {', '.join(_NAMES)}.")
+            refuse_unknown(name, _NAMES, source)
         if not equals or not value:
             _refuse(source, f"'{name}' has no value.", f"For example: {EXAMPLE}")
         if _field(kind) in values:
             _refuse(source, f"'{kind}' is set twice.", "Set it once.")
         values[_field(kind)] = _delay(value, source) if kind == "delay" else _rate(kind, value, source)
     return msgspec.convert(values, ChaosSpec)
+
+
+def refuse_unknown(name: str, faults: Sequence[str], source: str) -> NoReturn:
+    """Raise the ConfigurationError of a fault that is not one of `faults`."""
+    suggestion = closest(name.casefold(), faults)
+    hint = f" Did you mean {suggestion}?" if suggestion else ""
+    _refuse(source, f"'{name}' is not a fault.{hint}", f"The faults are {', '.join(faults)}.")
 
 
 def _field(kind: str) -> str:

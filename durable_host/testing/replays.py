@@ -59,6 +59,7 @@ def _files(pattern: str | Path, folders: Sequence[Path]) -> list[Path]:
         found = glob.glob(str(pattern), root_dir=folder, recursive=True)
         if files := [folder / name for name in sorted(found) if (folder / name).is_file()]:
             return files
+    __tracebackhide__ = True
     places = "it" if Path(pattern).is_absolute() else " or ".join(f"'{folder}'" for folder in dict.fromkeys(folders))
     raise AssertionError(
         f"No file matches '{pattern}' in {places}, so nothing was replayed. "

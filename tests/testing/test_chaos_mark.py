@@ -233,7 +233,9 @@ def test_an_expected_failure_stays_one(run: Callable[..., tuple[str, Reports]]):
     ("arguments", "text"),
     [
         ("runs=0", "runs=0: expected at least 1"),
-        ("duplicates=0.1", "'duplicates' is not a fault"),
+        ("duplicates=0.1", "'duplicates' is not a fault. Did you mean duplicate_events?"),
+        ("run=5", "The faults are duplicate_events, redeliver_activities, delay,"),
+        ("'kill-hosts=0.1'", "Did you mean kill_host?"),
         ("'kill-worker=2'", "expected a number from 0 to 1"),
         ("schedule=['explosion: here']", "is not a fault of a schedule"),
         ("'', 50", "one positional argument"),

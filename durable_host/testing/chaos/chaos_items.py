@@ -66,8 +66,8 @@ def _plan(config: pytest.Config, mark: pytest.Mark) -> ChaosPlan:
 
 def _refusal(item: pytest.Item, error: Exception) -> pytest.TestReport:
     """The report of a mark that is not valid."""
-    cause = getattr(error, "cause", None)
-    text = f"The mark {MARK} of this test is not valid. {error}{f' {cause}' if cause else ''}"
+    details = (str(error), getattr(error, "cause", None), getattr(error, "remedy", None))
+    text = " ".join([f"The mark {MARK} of this test is not valid.", *filter(None, details)])
     call = pytest.CallInfo[None].from_call(lambda: pytest.fail(text, pytrace=False), "setup")
     return item.ihook.pytest_runtest_makereport(item=item, call=call)
 

@@ -7,9 +7,11 @@ from typing import Any, cast
 import msgspec
 
 from durable_host.chaos.fault import KILL_HOST, REORDER, FaultKind
-from durable_host.chaos.spec import ChaosSpec, parse_chaos
+from durable_host.chaos.spec import ChaosSpec, parse_chaos, refuse_unknown
 
 _SOURCE = "durable_chaos"
+_OWN = ("kill_host", "reorder")
+_NAMES = (*ChaosSpec.__struct_fields__, *_OWN)
 
 
 class RunRates(ChaosSpec, frozen=True, kw_only=True):
@@ -50,7 +52,9 @@ def rates_of(faults: str = "", **named: Any) -> RunRates:
     shared: list[str] = []
     own: dict[str, float] = {}
     for name, value in _pairs(faults, named):
-        if name in ("kill_host", "reorder"):
+        if name not in _NAMES:
+            refuse_unknown(name, _NAMES, _SOURCE)
+        if name in _OWN:
             own[name] = _share(name, value)
         else:
             shared.append(f"{name}={value}")
@@ -62,7 +66,7 @@ def rates_of(faults: str = "", **named: Any) -> RunRates:
 def _pairs(faults: str, named: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for part in filter(None, (part.strip() for part in faults.split(","))):
         name, _, value = part.partition("=")
-        yield name.strip().replace("-", "_"), value.strip()
+        yield name.strip().casefold().replace("-", "_"), value.strip()
     for name, value in named.items():
         yield name, _delay(value) if name == "delay" else str(value)
 
