@@ -1,5 +1,6 @@
 """The targets of links between the pages exist."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,12 @@ def test_links_lead_to_files_and_headings_that_exist(page: Page) -> None:
         if not path.exists() or (anchor and anchor not in Page.read(path.resolve()).anchors()):
             wrong.append(f"{page.name}:{line}: {target}")
     assert wrong == []
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.name)
+def test_headings_have_lines_of_their_own(page: Page) -> None:
+    merged = re.compile(r"[^#\s`|][^#`|]* #{2,6} ")
+    assert [f"{page.name}:{line}: {text}" for line, text in page.lines if merged.match(text)] == []
 
 
 def test_every_page_is_reached_from_the_index() -> None:
