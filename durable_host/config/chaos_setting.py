@@ -35,14 +35,14 @@ def chosen_chaos(written: ChaosSetting | None, settings: AppSettings, overrides:
     chosen = written
     if text := settings.get(SETTING, "").strip():
         chosen = ChaosSetting(text, SETTING, chosen.seed if chosen else None)
-    if (seed := settings.get(SEED_SETTING, "").strip()) and chosen is not None:
-        chosen = msgspec.structs.replace(chosen, seed=_seed(seed))
     if overrides.chaos is not None:
         chosen = ChaosSetting(overrides.chaos, "--chaos", chosen.seed if chosen else None)
-    if overrides.chaos_seed is not None and chosen is not None:
-        chosen = msgspec.structs.replace(chosen, seed=overrides.chaos_seed)
     if chosen is None or chosen.text.strip().casefold() in ("", "off"):
         return None
+    if seed := settings.get(SEED_SETTING, "").strip():
+        chosen = msgspec.structs.replace(chosen, seed=_seed(seed))
+    if overrides.chaos_seed is not None:
+        chosen = msgspec.structs.replace(chosen, seed=overrides.chaos_seed)
     return chosen
 
 

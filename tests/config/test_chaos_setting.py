@@ -46,6 +46,7 @@ FILE = {"chaos": "delay=3s", "chaosSeed": 3}
         (FILE, {"DURABLE_HOST_CHAOS": " Off "}, Overrides(), None),
         ({"chaos": "off"}, {}, Overrides(), None),
         ({}, {"DURABLE_HOST_CHAOS_SEED": "2"}, Overrides(chaos_seed=1), None),
+        ({}, {"DURABLE_HOST_CHAOS_SEED": "2"}, Overrides(chaos="delay=1s"), ChaosSetting("delay=1s", "--chaos", 2)),
     ],
 )
 def test_the_command_line_counts_before_the_environment_and_this_before_the_file(
