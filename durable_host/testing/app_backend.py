@@ -50,6 +50,10 @@ class AppBackend(Protocol):
         """The default limit of waits."""
         ...
 
+    def rest(self) -> None:
+        """A test is over: keep no log lines until the next one resets the app."""
+        ...
+
     def advance(self, by: timedelta) -> None:
         """Advance the time and run everything that becomes due."""
         ...

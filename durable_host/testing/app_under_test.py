@@ -152,3 +152,8 @@ class AppUnderTest(Settled):
     def logs(self) -> list[LogEntry]:
         """The lines of the host and of the functions since the last reset."""
         return self._backend.logs
+
+
+def rest(app: AppUnderTest) -> None:
+    """A test is over: keep no log lines until the next one resets the app."""
+    app._backend.rest()  # pyright: ignore[reportPrivateUsage]

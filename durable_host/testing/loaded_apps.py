@@ -6,7 +6,7 @@ from typing import Generic, Self, TypeVar
 
 from durable_host.errors import HostError
 from durable_host.testing.app_choice import AppChoice
-from durable_host.testing.app_under_test import AppUnderTest
+from durable_host.testing.app_under_test import AppUnderTest, rest
 from durable_host.testing.function_app import FunctionApp
 from durable_host.testing.live_function_app import LiveFunctionApp
 
@@ -38,6 +38,11 @@ class LoadedApps(Generic[A]):
         """The app as it is at the beginning of a test. Raises HostError if it does not load, which is tried once."""
         app = self._apps.get(choice)
         return self.loaded(choice) if app is None else app.reset()
+
+    def rest(self) -> None:
+        """A test is over."""
+        for app in self._apps.values():
+            rest(app)
 
     def loaded(self, choice: AppChoice) -> A:
         """The app as the last test has left it. Raises like `fresh`."""

@@ -28,7 +28,10 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogEntries(logging.Handler):
-    """Keeps the latest records of one thread that host.json shows, as `func start` does. `listen` begins it."""
+    """Keeps the latest records of one thread that host.json shows, as `func start` does. `listen` begins it.
+
+    As long as anybody listens, the loggers of the host and of functions have levels of their own.
+    """
 
     _listening: ClassVar[int] = 0
 
@@ -39,8 +42,10 @@ class LogEntries(logging.Handler):
         self._entries: deque[LogEntry] = deque(maxlen=_MOST)
 
     def listen(self, levels: LogLevels) -> None:
-        """Begin to keep records that `levels` show."""
+        """Begin to keep records that `levels` show, unless it has begun."""
         self._levels = levels
+        if self in _HOST.handlers:
+            return
         _HOST.addHandler(self)
         _HOST.setLevel(min(levels.level_for("Host.any"), logging.WARNING))
         for logger in _APP:

@@ -101,8 +101,12 @@ class MemoryBackend:
             self.run(app.stop())
         self.run(self._indexed.end_calls())
         self._logs.clear()
+        self._logs.listen(self._indexed.config.host.logging)
         begin = start if start is not None else self._begin
         self._app = self.run(AppInMemory.start(self._indexed, begin, self._http.count_streams))
+
+    def rest(self) -> None:
+        self._logs.close()
 
     @property
     def now(self) -> datetime:

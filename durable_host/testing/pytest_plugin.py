@@ -125,6 +125,15 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         CHOSEN_APP.reset(token)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Leave the loggers to tests that do not use an app."""
+    yield
+    apps = item.config.stash.get(_APPS, None)
+    if apps is not None:
+        apps.rest()
+
+
 def _apps(config: pytest.Config) -> LoadedApps[FunctionApp]:
     """The apps in memory of this session, which end with it."""
     apps = config.stash.get(_APPS, None)

@@ -47,6 +47,7 @@ OTHER = APP.replace("def greeting(", "def other(")
 BROKEN = APP.replace("import os\n", "import os\nimport a_module_that_is_missing\n")
 TESTS = """
 import asyncio
+import logging
 import unittest
 
 import pytest
@@ -73,6 +74,10 @@ async def test_async_without_another_plugin(function_app):
 
 async def test_async_with_a_default(function_app, name="approval"):
     assert (await function_app.start(name)).status == "Running"
+
+
+def test_loggers_have_no_level_of_their_own_without_an_app():
+    assert logging.getLogger("Function").level == logging.NOTSET
 
 
 @pytest.mark.asyncio
@@ -225,6 +230,7 @@ def test_the_plugin_imports_nothing_of_the_product_before_use() -> None:
         "test_empty_again",
         "test_async_without_another_plugin",
         "test_async_with_a_default",
+        "test_loggers_have_no_level_of_their_own_without_an_app",
         "test_async_with_a_mark",
         "test_settings_of_the_ini_file",
         "test_settings_of_a_mark",

@@ -84,6 +84,9 @@ class LiveBackend:
             finally:
                 self._thread.close()
 
+    def rest(self) -> None:
+        """Nothing to do: the log lines are kept in the process of the host."""
+
     def reset(self) -> None:
         refuse_in_callback()
         storage = self.storage
