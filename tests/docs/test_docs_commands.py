@@ -42,7 +42,10 @@ NOT_RUN = {
         'curl -s "localhost:7071/_df/api/instances?status=Failed&sort=-updated&top=5"',
     ): "the host of this page is not started",
     ("docs/how-to/durable-task-workers.md", "npm install @microsoft/durabletask-js"): REGISTRY,
-    ("docs/how-to/test-your-app.md", "python -m pip install pytest durable_host/"): REGISTRY,
+    (
+        "docs/how-to/test-your-app.md",
+        "python -m pip install azure-functions-durable azure-storage-queue pytest durable_host/",
+    ): REGISTRY,
     ("docs/how-to/other-test-kits.md", "python3 -m venv kits"): REGISTRY,
     ("docs/how-to/from-core-tools.md", "func doctor"): "needs an app of the reader's own",
     ("docs/how-to/real-azure-storage.md", "az login"): ACCOUNT,
