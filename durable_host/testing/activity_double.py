@@ -11,17 +11,9 @@ from typing import Any, Self
 
 import msgspec
 
-from durable_host.testing.behaviours import (
-    Answer,
-    Behaviour,
-    Behaviours,
-    CodeLanguage,
-    answered,
-    checked_times,
-    error_in_place,
-)
+from durable_host.testing.behaviours import Answer, Behaviours, CodeLanguage, error_in_place
 from durable_host.testing.comparison_text import difference, indented, short_text, value_text
-from durable_host.testing.sdk_json import matches
+from durable_host.testing.sdk_json import matches, taken
 from durable_host.testing.stand_ins import Replacement
 
 __tracebackhide__ = True
@@ -58,20 +50,20 @@ class ActivityDouble:
         self.name = name
         self._language = language
         self._recorded = recorded
-        self._behaviours = Behaviours()
+        self._behaviours = Behaviours(language.encode)
 
     def returns(self, value: Any) -> Self:
         """Return this value to the orchestrator, for every call. Raises TypeError if JSON cannot represent it."""
-        self._behaviours.add(Behaviour(Replacement(self._language.encode(value))))
+        self._behaviours.add(Replacement(self._language.encode(value)))
         return self
 
     def returns_each(self, *values: Any) -> Self:
         """Return one value for each call. The call after the last one fails, unless another behaviour follows."""
         for value in values:
-            self._behaviours.add(Behaviour(Replacement(self._language.encode(value)), times=1))
+            self._behaviours.add(Replacement(self._language.encode(value)), times=1)
         text = f"The double of '{self.name}' has returned all {len(values)} values of returns_each."
         failure = error_in_place(text, "NoMoreValues")
-        self._behaviours.end_with(Behaviour(Replacement(error=failure)))
+        self._behaviours.end_with(Replacement(error=failure))
         return self
 
     def fails_with(self, error: BaseException | str, *, times: int | None = None, type: str | None = None) -> Self:
@@ -82,7 +74,7 @@ class ActivityDouble:
         function runs.
         """
         failure = error_in_place(error, self._language.error_type, type)
-        self._behaviours.add(Behaviour(Replacement(error=failure), times=checked_times(times)))
+        self._behaviours.add(Replacement(error=failure), times=times)
         return self
 
     def runs(self, function: Answer, *, times: int | None = None) -> Self:
@@ -90,7 +82,7 @@ class ActivityDouble:
 
         It may be async. A plain one may use the app, except its time, which stands still until it returns.
         """
-        self._behaviours.add(Behaviour(None, times=checked_times(times), answer=function))
+        self._behaviours.add(function, times=times)
         return self
 
     def real(self) -> Self:
@@ -145,7 +137,7 @@ class ActivityDouble:
         expected, found = list(inputs), self.inputs
         if any_order:
             rest = list(found)
-            missing = [one for one in expected if not _taken(one, rest)]
+            missing = [one for one in expected if not taken(one, rest, matches)]
             if missing:
                 raise AssertionError(
                     f"The activity '{self.name}' has no call with {', '.join(map(value_text, missing))}.\n"
@@ -161,12 +153,7 @@ class ActivityDouble:
 
     async def replacement_of(self, input: Any) -> Replacement | None:
         """What the next call with this input does instead of the app's own function; None if that runs."""
-        behaviour = self._behaviours.next()
-        if behaviour is None:
-            return None
-        if behaviour.answer is not None:
-            return await answered(behaviour.answer, input, self._language.encode)
-        return behaviour.replacement
+        return await self._behaviours.replacement_of(input)
 
     def _assert_count(self, count: int) -> None:
         if len(self.calls) != count:
@@ -207,12 +194,3 @@ def _line(call: ActivityCall) -> str:
     attempt = f" (attempt {call.attempt})" if call.attempt > 1 else ""
     caller = f" for '{call.instance_id}'" if call.instance_id is not None else ""
     return f"{short_text(call.input)}{caller}{attempt} {outcome}"
-
-
-def _taken(expected: Any, rest: list[Any]) -> bool:
-    """Take the first equal element out of `rest`."""
-    for index, one in enumerate(rest):
-        if matches(expected, one):
-            del rest[index]
-            return True
-    return False

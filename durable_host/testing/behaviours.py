@@ -29,54 +29,57 @@ class CodeLanguage(msgspec.Struct, frozen=True):
     error_type: str
 
 
-class Behaviour:
-    """One thing that a double does, `times` times (None: forever)."""
+class _Behaviour:
+    """One thing that a double does, `times` times (None: forever): a replacement, or what a function answers."""
 
-    def __init__(self, replacement: Replacement | None, times: int | None = None, answer: Answer | None = None) -> None:
-        self.replacement = replacement
+    def __init__(self, does: Replacement | Answer, times: int | None) -> None:
+        self.does = does
         self.times = times
-        self.answer = answer
 
 
 class Behaviours:
-    """The queue of behaviours. One without a limit is the last: the next one begins a new queue."""
+    """The queue of behaviours. One without a limit is the last: the next one begins a new queue.
 
-    def __init__(self) -> None:
-        self._queue: list[Behaviour] = []
-        self._rest: Behaviour | None = None
+    `encode` turns the result of a function into the text of a replacement.
+    """
 
-    def add(self, behaviour: Behaviour) -> None:
+    def __init__(self, encode: Callable[[Any], str]) -> None:
+        self._encode = encode
+        self._queue: list[_Behaviour] = []
+        self._rest: Replacement | None = None
+
+    def add(self, does: Replacement | Answer, *, times: int | None = None) -> None:
+        """Do this `times` times, or from then on. Raises ValueError if that is less than once."""
+        if times is not None and times < 1:
+            raise ValueError(f"times is {times}, expected at least 1, or None for every call.")
         if self._queue and self._queue[-1].times is None:
             self._queue.clear()
-        self._queue.append(behaviour)
+        self._queue.append(_Behaviour(does, times))
         self._rest = None
 
-    def end_with(self, behaviour: Behaviour) -> None:
+    def end_with(self, replacement: Replacement) -> None:
         """Do this when the queue is empty, unless another behaviour is added."""
-        self._rest = behaviour
+        self._rest = replacement
 
     def clear(self) -> None:
         self._queue.clear()
         self._rest = None
 
-    def next(self) -> Behaviour | None:
-        """The behaviour of the next call; None for the real one."""
+    async def replacement_of(self, value: Any) -> Replacement | None:
+        """What the next call, with this value, does instead of the real thing; None if that happens."""
+        does = self._next()
+        return does if does is None or isinstance(does, Replacement) else await _answered(does, value, self._encode)
+
+    def _next(self) -> Replacement | Answer | None:
         while self._queue:
             first = self._queue[0]
             if first.times is None:
-                return first
+                return first.does
             if first.times > 0:
                 first.times -= 1
-                return first
+                return first.does
             self._queue.pop(0)
         return self._rest
-
-
-def checked_times(times: int | None) -> int | None:
-    """Raises ValueError."""
-    if times is not None and times < 1:
-        raise ValueError(f"times is {times}, expected at least 1, or None for every call.")
-    return times
 
 
 def error_in_place(error: BaseException | str, general_type: str, type_name: str | None = None) -> ErrorInPlace:
@@ -97,7 +100,7 @@ def line_of_test() -> str:
     return "" if frame is None else "".join(traceback.format_stack(frame, limit=1))
 
 
-async def answered(answer: Answer, value: Any, encode: Callable[[Any], str]) -> Replacement:
+async def _answered(answer: Answer, value: Any, encode: Callable[[Any], str]) -> Replacement:
     """Call a test's function in another thread, so that time and the app wait for it.
 
     The result, encoded, or what it raises is the replacement.

@@ -92,7 +92,7 @@ class Doubles:
         key = self._output_key(function, binding)
         if key not in self._outputs:
             values = self._values[key]
-            self._outputs[key] = OutputRecorder(*key, self._language, lambda: values)
+            self._outputs[key] = OutputRecorder(*key, lambda: values)
         return self._outputs[key]
 
     async def activity_begins(self, run: ActivityRun) -> Replacement | None:

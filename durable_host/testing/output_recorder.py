@@ -12,19 +12,10 @@ from typing import Any, Self, cast
 import msgspec
 
 from durable_host.invocation.datum import Datum
-from durable_host.testing.behaviours import (
-    Answer,
-    Behaviour,
-    Behaviours,
-    CodeLanguage,
-    answered,
-    checked_times,
-    error_in_place,
-    line_of_test,
-)
+from durable_host.testing.behaviours import Answer, Behaviours, error_in_place, line_of_test
 from durable_host.testing.comparison_text import difference, indented, short_text, value_text
 from durable_host.testing.json_values import value_of
-from durable_host.testing.sdk_json import matches
+from durable_host.testing.sdk_json import matches, taken
 from durable_host.testing.stand_ins import Replacement
 
 __tracebackhide__ = True
@@ -40,18 +31,15 @@ class OutputRecorder:
     replaces it.
     """
 
-    def __init__(
-        self, function: str, binding: str, language: CodeLanguage, recorded: Callable[[], Sequence[Any]]
-    ) -> None:
+    def __init__(self, function: str, binding: str, recorded: Callable[[], Sequence[Any]]) -> None:
         self.function = function
         self.binding = binding
-        self._language = language
         self._recorded = recorded
-        self._behaviours = Behaviours()
+        self._behaviours = Behaviours(lambda _: "null")
 
     def discards(self, *, times: int | None = None) -> Self:
         """Record the values, and write nothing. It works for services too that the host does not have."""
-        self._behaviours.add(Behaviour(Replacement(), times=checked_times(times)))
+        self._behaviours.add(Replacement(), times=times)
         return self
 
     def fails_with(self, error: BaseException | str, *, times: int | None = None, type: str | None = None) -> Self:
@@ -59,7 +47,7 @@ class OutputRecorder:
         failure = error_in_place(error, _GENERAL_ERROR, type)
         stack = f"  while writing the output binding '{self.binding}'\n{line_of_test()}".rstrip()
         failure = msgspec.structs.replace(failure, stack=stack)
-        self._behaviours.add(Behaviour(Replacement(error=failure), times=checked_times(times)))
+        self._behaviours.add(Replacement(error=failure), times=times)
         return self
 
     def runs(self, function: Answer, *, times: int | None = None) -> Self:
@@ -67,7 +55,7 @@ class OutputRecorder:
 
         It may be async. A plain one may use the app, except its time, which stands still until it returns.
         """
-        self._behaviours.add(Behaviour(None, times=checked_times(times), answer=function))
+        self._behaviours.add(function, times=times)
         return self
 
     def real(self) -> Self:
@@ -91,7 +79,7 @@ class OutputRecorder:
     def assert_wrote(self, *expected: Any) -> None:
         """Each of these values was written. A text that is JSON equals its text and its decoded value."""
         rest = self.values
-        missing = [one for one in expected if not _taken(one, rest)]
+        missing = [one for one in expected if not taken(one, rest, _is_value)]
         if len(missing) == len(rest) == 1:
             raise AssertionError(
                 f"The {self._name} got another value (- expected, + actual):\n"
@@ -118,12 +106,7 @@ class OutputRecorder:
 
     async def replacement_of(self, values: Sequence[Any]) -> Replacement | None:
         """What happens instead of writing these values; None if they are written."""
-        behaviour = self._behaviours.next()
-        if behaviour is None:
-            return None
-        if behaviour.answer is not None:
-            return await answered(behaviour.answer, list(values), lambda _: "null")
-        return behaviour.replacement
+        return await self._behaviours.replacement_of(list(values))
 
     @property
     def _name(self) -> str:
@@ -163,12 +146,3 @@ def _is_value(expected: Any, actual: Any) -> bool:
         if expected == actual:
             return True
     return isinstance(actual, str) and not isinstance(expected, str | bytes) and matches(expected, value_of(actual))
-
-
-def _taken(expected: Any, rest: list[Any]) -> bool:
-    """Take the first equal element out of `rest`."""
-    for index, one in enumerate(rest):
-        if _is_value(expected, one):
-            del rest[index]
-            return True
-    return False

@@ -40,6 +40,15 @@ def matches(expected: Any, actual: Any) -> bool:
     return False
 
 
+def taken(expected: Any, rest: list[Any], is_equal: Callable[[Any, Any], bool]) -> bool:
+    """Take the first element that `is_equal` to `expected` out of `rest`. Returns whether there is one."""
+    for index, one in enumerate(rest):
+        if is_equal(expected, one):
+            del rest[index]
+            return True
+    return False
+
+
 def _plain(value: Any) -> Any:
     hook = _hook_of(value)
     if hook is not None:

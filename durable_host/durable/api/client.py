@@ -42,9 +42,9 @@ from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.live import LiveInstances
 from durable_host.durable.taskhub.paging import all_instances
 from durable_host.durable.taskhub.port import TaskHub
-from durable_host.durable.taskhub.waiting import wait_for_event
 from durable_host.durable.user_code import UserCode
 from durable_host.timestamp import TICKS_PER_SECOND
+from durable_host.waiting import wait_for_event
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _PURGED_AT_ONCE = 4

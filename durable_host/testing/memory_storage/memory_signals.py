@@ -5,12 +5,13 @@ A trigger that polled would always have something due, and virtual time would ne
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.clock import Clock
 from durable_host.timestamp import TICKS_PER_SECOND
+from durable_host.waiting import first_of
 
 
 class WatchedQueues(Protocol):
@@ -57,14 +58,5 @@ async def _until(clock: Clock, event: asyncio.Event, due: int | None) -> None:
     """Wait until the event, or until a time in ticks."""
     if due is None:
         await event.wait()
-        return
-    waiting: list[asyncio.Future[Any]] = [
-        asyncio.ensure_future(event.wait()),
-        asyncio.ensure_future(clock.sleep_until(due)),
-    ]
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+    else:
+        await first_of(event.wait(), clock.sleep_until(due))

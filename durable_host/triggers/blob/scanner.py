@@ -19,6 +19,7 @@ from durable_host.triggers.blob.message import BlobTriggerMessage
 from durable_host.triggers.blob.receipts import BlobReceipts
 from durable_host.triggers.blob.target import BlobTarget
 from durable_host.triggers.listener_lock import ListenerLock
+from durable_host.waiting import first_of
 
 _log = logging.getLogger("Host.Triggers.Blob")
 
@@ -136,13 +137,7 @@ class BlobScanner:
     async def _until_allowed(self) -> None:
         """Wait until this host may scan, or until something else happens."""
         assert self._lock is not None
-        waiting = [asyncio.create_task(event.wait()) for event in (self._lock.allowed, self._wake)]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
+        await first_of(self._lock.allowed.wait(), self._wake.wait())
 
     async def _look_at_pending(self) -> StorageError | None:
         """Check pending blobs. Returns the error of a blob that could not be checked; it stays pending."""

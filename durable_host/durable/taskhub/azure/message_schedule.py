@@ -13,7 +13,7 @@ from durable_host.clock import Clock
 from durable_host.durable.model.events import TimerFired
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.port import ReceivedMessage
-from durable_host.durable.taskhub.waiting import first_of
+from durable_host.waiting import first_of
 
 _SLACK = 64
 

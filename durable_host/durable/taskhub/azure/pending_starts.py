@@ -28,10 +28,10 @@ from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.sender import MessageSender
 from durable_host.durable.taskhub.paging import all_instances
-from durable_host.durable.taskhub.waiting import first_of
 from durable_host.storage import StorageError
 from durable_host.storage.bounded import for_each
 from durable_host.timestamp import TICKS_PER_SECOND
+from durable_host.waiting import first_of
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 GRACE = 1.0
