@@ -17,7 +17,7 @@ from durable_host.host.host_storage import HostStorage
 from durable_host.host.launch import PLAIN, Launch
 from durable_host.host.listeners import Listeners
 from durable_host.host.served_app import AppParts, ServedApp, report_problems, served_app
-from durable_host.host.web import shown_host
+from durable_host.host.web import route_to, shown_host
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import IndexResult
@@ -180,15 +180,8 @@ class AppSwitch:
         self.listeners.replace(self.app.triggers.listeners if self.takes_events else ())
 
     def _put_up_front(self) -> None:
-        durable, app = self.durable.services, self.app
-        self.front.adopt(
-            app.http,
-            durable.api if durable is not None else None,
-            app.triggers.webhook,
-            event_grid=app.triggers.event_grid,
-            absent=app.absent_http,
-            mcp=None if app.functions.mcp.is_empty else self.mcp,
-        )
+        durable = self.durable.services
+        route_to(self.app, self.front, durable.api if durable is not None else None, self.mcp)
 
     async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
         return await self.durable.payload(task_hub, connection, may_come=self.takes_events)

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 
 from durable_host.config import HostConfig, ports
+from durable_host.durable.api import DurableHttpApi
+from durable_host.host.served_app import ServedApp
 from durable_host.http_port import HttpPort, body_limit
 from durable_host.triggers.http.cors import CorsPolicy
+from durable_host.triggers.mcp.webhook import McpWebhook
 from durable_host.web.admin import AdminApi
 from durable_host.web.front import Front, Handler
 from durable_host.web.keys import Access
@@ -58,6 +61,18 @@ class HostWeb:
     async def close(self) -> None:
         """End all connections."""
         await self._port.close()
+
+
+def route_to(app: ServedApp, front: Front, durable: DurableHttpApi | None, mcp: McpWebhook) -> None:
+    """Route new requests to the functions of this state of the app."""
+    front.adopt(
+        app.http,
+        durable,
+        app.triggers.webhook,
+        event_grid=app.triggers.event_grid,
+        absent=app.absent_http,
+        mcp=None if app.functions.mcp.is_empty else mcp,
+    )
 
 
 def shown_host(address: str) -> str:

@@ -14,7 +14,7 @@ from durable_host.config.effective import effective_options
 from durable_host.host.durable_services import DurableServices
 from durable_host.host.served_app import ServedApp
 from durable_host.host.summary import described, function_lines, mcp_url
-from durable_host.host.web import CLOSE_CONNECTIONS_WITHIN
+from durable_host.host.web import CLOSE_CONNECTIONS_WITHIN, route_to
 from durable_host.host_id import host_id_of, instance_id
 from durable_host.http_port import HttpPort, body_limit
 from durable_host.http_port.local_names import is_local_host
@@ -71,14 +71,7 @@ class WebInMemory:
         self._app, self._durable = app, durable
         self._manual.adopt(app.starts)
         self._mcp.adopt(app.functions.mcp, app.config.host.mcp, explain=app.http.details.shown)
-        self._front.adopt(
-            app.http,
-            durable.api if durable is not None else None,
-            app.triggers.webhook,
-            event_grid=app.triggers.event_grid,
-            absent=app.absent_http,
-            mcp=None if app.functions.mcp.is_empty else self._mcp,
-        )
+        route_to(app, self._front, durable.api if durable is not None else None, self._mcp)
 
     def session(self) -> ClientSession:
         """A session whose requests to the base URL end here. It keeps no cookies."""
