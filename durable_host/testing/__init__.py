@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from durable_host.testing.table_handle import TableHandle
     from durable_host.testing.virtual_clock import VirtualClock
     from durable_host.testing.virtual_host import VirtualHost
+    from durable_host.testing.work_bound import EndlessWork
 
 __all__ = [
     "ActivityCall",
@@ -31,6 +32,7 @@ __all__ = [
     "ChaosFailed",
     "ChaosResult",
     "ContainerHandle",
+    "EndlessWork",
     "FunctionApp",
     "HttpClient",
     "HttpResponse",
@@ -55,6 +57,7 @@ _MODULES = {
     "ChaosFailed": "durable_host.testing.chaos.chaos_runs",
     "ContainerHandle": "durable_host.testing.container_handle",
     "ChaosResult": "durable_host.testing.chaos.repeated_runs",
+    "EndlessWork": "durable_host.testing.work_bound",
     "FunctionApp": "durable_host.testing.function_app",
     "HttpClient": "durable_host.testing.http_client",
     "HttpResponse": "durable_host.testing.http_response",

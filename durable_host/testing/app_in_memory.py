@@ -19,6 +19,7 @@ from durable_host.host.listeners import Listeners
 from durable_host.host.served_app import AppParts, ServedApp, report_problems, served_app
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invoker import Invoker
+from durable_host.testing.bounded_code import BoundedCode, with_bound
 from durable_host.testing.chaos.chaos_run import active_run
 from durable_host.testing.chaos.chaos_stage import ChaosStage
 from durable_host.testing.doubles import Doubles, double_names, functions_with_doubles, language_of
@@ -29,6 +30,7 @@ from durable_host.testing.memory_storage.memory_storage import MemoryStorage
 from durable_host.testing.stand_ins import with_stand_ins
 from durable_host.testing.virtual_clock import VirtualClock
 from durable_host.testing.web_in_memory import WebInMemory
+from durable_host.testing.work_bound import WorkBound
 
 _log = logging.getLogger("Host.Startup")
 
@@ -43,12 +45,15 @@ class WorkerClock(VirtualClock):
     def __init__(self, start: datetime, is_busy: Callable[[], bool]) -> None:
         super().__init__(start)
         self._is_busy = is_busy
+        self.bound = WorkBound(self)
 
     async def settle(self) -> None:
+        """Wait until nothing is left to do at the current time. Raises EndlessWork."""
         await super().settle()
         while self._is_busy():
             await asyncio.sleep(_LOOKS_EVERY)
             await super().settle()
+        self.bound.look(self.next_due)
 
 
 class AppInMemory:
@@ -142,7 +147,10 @@ class AppInMemory:
         return self._app
 
     async def settle(self) -> None:
-        """Wait until nothing is left to do now, except in a function of the test that the app itself waits for."""
+        """Wait until nothing is left to do now, except in a function of the test that the app itself waits for.
+
+        Raises EndlessWork.
+        """
         if not in_callback.get():
             await self.clock.settle()
 
@@ -171,7 +179,8 @@ class AppInMemory:
         functions = app.functions.served if self._keeps_accounts else functions_with_doubles(app.functions)
         language = language_of(self._config.runtime, index.sdk_versions)
         doubles = self._doubles = Doubles(double_names(functions), language)
-        self._invoker.adopt(with_stand_ins(app.pipeline, doubles, self._config.runtime))
+        bound = self.clock.bound
+        self._invoker.adopt(with_bound(with_stand_ins(app.pipeline, doubles, self._config.runtime), bound))
         hub = SqliteTaskHub(":memory:", self._config.host.durable.hub_name, self.clock)
         run = active_run()
         chaos = self._chaos = ChaosStage(run, hub, self.clock) if run is not None else None
@@ -191,7 +200,7 @@ class AppInMemory:
             clock=self.clock,
             hub=chaos.hub if chaos is not None else hub,
             http=lambda: RecordedHttpCalls(doubles, self.clock.busy, self.web.connector),
-            around_code=chaos.code if chaos is not None else lambda code: code,
+            around_code=lambda code: BoundedCode(code if chaos is None else chaos.code(code), bound),
         )
         self._ending.push_async_callback(durable.close)
         self._ending.push_async_callback(durable.stop, _GRACE)

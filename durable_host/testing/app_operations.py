@@ -110,8 +110,10 @@ class AppOperations:
         return None if found is None else found.state
 
     async def call(self, function: str, content: str) -> Any:
-        outcome = await run_function(self._app.served, function, content)
-        await self._app.settle()
+        try:
+            outcome = await run_function(self._app.served, function, content)
+        finally:
+            await self._app.settle()
         return None if outcome.return_value is None else plain_value(outcome.return_value)
 
     async def replay(self, history: Sequence[Any]) -> None:

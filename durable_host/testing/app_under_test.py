@@ -63,7 +63,7 @@ class AppUnderTest(Settled):
     ) -> InstanceHandle:
         """Start an orchestration and run it to its first wait.
 
-        Raises UnknownFunction, InvalidArgument, InstanceExists.
+        Raises UnknownFunction, InvalidArgument, InstanceExists; EndlessWork like every method that lets the app run.
         """
         return self.instance(self._backend.start(orchestrator, input, instance_id, version))
 

@@ -15,6 +15,7 @@ from durable_host.errors import ConfigurationError, HostError
 from durable_host.host.worker_start import worker_options
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
+from durable_host.testing.error_notes import with_notes
 from durable_host.testing.memory_storage.memory_connections import MemoryPorts, settings_in_memory
 from durable_host.testing.memory_storage.memory_server import MemoryServer
 
@@ -78,8 +79,7 @@ class IndexedApp:
                     raise index.failure
                 ending.pop_all()
         except HostError as error:
-            for text in filter(None, (error.cause, error.remedy)):
-                error.add_note(text)
+            with_notes(error)
             raise
         return cls(config, pool, index, server, ports, keeps_accounts=keeps_accounts)
 

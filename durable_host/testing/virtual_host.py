@@ -76,7 +76,7 @@ class VirtualHost:
     def start(self, orchestrator: str, input: Any = None, *, instance_id: str | None = None) -> str:
         """Start an orchestration, run it to its first wait, and return its instance ID.
 
-        Raises UnknownFunction, InvalidArgument, InstanceExists.
+        Raises UnknownFunction, InvalidArgument, InstanceExists; EndlessWork like every method that lets the app run.
         """
         return self._running.start(orchestrator, input, instance_id, None)
 

@@ -17,6 +17,7 @@ from durable_host.storage import NotFound, StorageAccount
 from durable_host.testing.app_backend import InstanceView
 from durable_host.testing.app_keys import AppKeys
 from durable_host.testing.doubles import Doubles, language_of
+from durable_host.testing.error_notes import with_notes
 from durable_host.testing.http_client import OWN_HEADERS, HttpClient
 from durable_host.testing.instance_record import Instance
 from durable_host.testing.live.live_control import DoubledApp
@@ -254,10 +255,10 @@ def _refuse_chaos(config: HostConfig) -> None:
     """Faults come at times of their own, so an app that injects them never comes to rest. Raises LiveHostFailed."""
     if config.host.durable.chaos is None:
         return
-    failure = LiveHostFailed(
-        "A live app cannot inject faults.",
-        cause="Its settings or its host.json ask for chaos.",
-        remedy="Use the mark durable_chaos with function_app, or 'func start --chaos' without a test.",
+    raise with_notes(
+        LiveHostFailed(
+            "A live app cannot inject faults.",
+            cause="Its settings or its host.json ask for chaos.",
+            remedy="Use the mark durable_chaos with function_app, or 'func start --chaos' without a test.",
+        )
     )
-    failure.add_note(f"{failure.cause} {failure.remedy}")
-    raise failure

@@ -13,6 +13,7 @@ from typing import Any, Final
 from durable_host.config import load
 from durable_host.errors import HostError
 from durable_host.host.host_process import HostNotReady, HostProcess
+from durable_host.testing.error_notes import with_notes
 from durable_host.testing.live.call_channel import CallChannel, ChannelClosed
 
 _PRELUDE: Final = "from durable_host.testing.live.live_launcher import prepare; prepare({}); "
@@ -88,10 +89,7 @@ class LiveProcess:
     def _failure(self, text: str) -> LiveHostFailed:
         """The error with what the host has written last."""
         lines = [*self._host.last_lines, *self._errors.read_text("utf-8", "replace").splitlines()]
-        failure = LiveHostFailed(text, cause="\n".join(lines) or None)
-        for note in filter(None, (failure.cause, failure.remedy)):
-            failure.add_note(note)
-        return failure
+        return with_notes(LiveHostFailed(text, cause="\n".join(lines) or None))
 
     def stop(self) -> None:
         """Stop the host and delete its files. Idempotent."""

@@ -1,0 +1,78 @@
+"""Lets the functions of an app run only as often as a `WorkBound` allows."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from durable_host.durable.user_code import (
+    ActivityOutcome,
+    EntityAnswer,
+    EntityBatch,
+    NumberedAnswer,
+    OrchestratorAnswer,
+    OrchestratorTurn,
+    UserCode,
+    WorkItemAborted,
+)
+from durable_host.host.replaceable_user_code import ReplaceableUserCode
+from durable_host.invocation.attempt import Attempt
+from durable_host.invocation.errors import FunctionFailed
+from durable_host.invocation.invoker import Pipeline
+from durable_host.invocation.requests import InvocationResponse
+from durable_host.testing.work_bound import WorkBound
+
+_STOPPED = "The app is stopped: it works without end."
+_DURABLE_TRIGGERS = frozenset({"orchestrationtrigger", "activitytrigger", "entitytrigger"})
+
+
+class BoundedCode(ReplaceableUserCode):
+    """Delegates to `code` until the app is stopped, and counts the runs that cause further ones."""
+
+    def __init__(self, code: UserCode, bound: WorkBound) -> None:
+        super().__init__(code)
+        self._bound = bound
+
+    async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer | NumberedAnswer:
+        if turn.new_from == 0:
+            self._bound.execution_begins(turn.instance_id, turn.execution_id, turn.name)
+        self._refuse_if_stopped()
+        answer = await super().run_orchestrator(turn)
+        if _asks(answer, turn):
+            self._bound.instance_asks(turn.instance_id, turn.name)
+        return answer
+
+    async def run_activity(self, name: str, input: str | None, **details: Any) -> ActivityOutcome:
+        self._refuse_if_stopped()
+        return await super().run_activity(name, input, **details)
+
+    async def run_entity(self, batch: EntityBatch, **details: Any) -> EntityAnswer:
+        self._bound.entity_runs(batch.name, batch.key)
+        self._refuse_if_stopped()
+        return await super().run_entity(batch, **details)
+
+    def _refuse_if_stopped(self) -> None:
+        if self._bound.is_stopped:
+            raise WorkItemAborted(_STOPPED)
+
+
+def with_bound(pipeline: Pipeline, bound: WorkBound) -> Pipeline:
+    """The pipeline that also counts the runs of functions that are not durable ones."""
+    inner = pipeline.interception
+
+    async def run(attempt: Attempt, real: Callable[[], Awaitable[InvocationResponse]]) -> InvocationResponse:
+        function = attempt.function
+        if function.trigger.type.lower() not in _DURABLE_TRIGGERS:
+            bound.function_runs(function.name)
+            if bound.is_stopped:
+                raise FunctionFailed("EndlessWork", _STOPPED)
+        return await (real() if inner is None else inner(attempt, real))
+
+    return msgspec.structs.replace(pipeline, interception=run)
+
+
+def _asks(answer: OrchestratorAnswer | NumberedAnswer, turn: OrchestratorTurn) -> bool:
+    """Whether the code has called or awaited something that it had not before."""
+    if isinstance(answer, NumberedAnswer):
+        return bool(answer.actions)
+    return any(step.event_index >= turn.new_from for step in answer.steps)
