@@ -21,6 +21,7 @@ from durable_host.errors import EXIT_STOPPED, HostError
 from durable_host.host.code_storage import connection_of_code
 from durable_host.host.worker_start import worker_options
 from durable_host.invocation.pool import WorkerPool
+from durable_host.worker import late_certificates
 
 if TYPE_CHECKING:
     from durable_host.chaos.chaos import Chaos
@@ -144,6 +145,7 @@ def _chaos_of(config: HostConfig) -> "Chaos | None":
 
 
 def _import_services() -> "type[Services]":
+    late_certificates.install()
     from durable_host.host.composition import Services
 
     return Services
