@@ -1,4 +1,4 @@
-"""What `run.js` fixes in Azurite's database, tested by a program that runs in place of Azurite."""
+"""What `run.js` changes in Azurite and its database, tested by a program that runs in place of Azurite."""
 
 import json
 import subprocess
@@ -89,3 +89,35 @@ console.log(JSON.stringify([removing, rows.count(), found("p1000", "").row, foun
     reads, count, gone, there = run(tmp_path, program)
     assert (count, gone, there) == (1999, None, ["p1001", ""])
     assert reads < 4000
+
+
+def test_signature_is_the_same_with_a_prepared_key(tmp_path: Path) -> None:
+    (tmp_path / "common" / "utils").mkdir(parents=True)
+    (tmp_path / "common" / "utils" / "utils.js").write_text(
+        """
+const { createHmac } = require("crypto");
+exports.plain = (text, key) => createHmac("sha256", new Uint8Array(key)).update(text, "utf8").digest("base64");
+exports.computeHMACSHA256 = exports.plain;
+"""
+    )
+    program = """
+const utils = require("./common/utils/utils");
+const keys = [Buffer.from("one"), Buffer.from("two"), [1, 2, 3]];
+const pairs = keys.flatMap((key) => ["a", "\u00e4", "a"].map((text) => [text, key]));
+console.log(JSON.stringify([
+  utils.computeHMACSHA256 !== utils.plain,
+  pairs.every((pair) => utils.computeHMACSHA256(...pair) === utils.plain(...pair)),
+]));
+"""
+    assert run(tmp_path, program) == [True, True]
+
+
+def test_service_for_sql_databases_is_loaded_when_it_is_used(tmp_path: Path) -> None:
+    (tmp_path / "blob").mkdir()
+    (tmp_path / "blob" / "SqlBlobServer.js").write_text("globalThis.isLoaded = true; exports.default = class Sql {};")
+    program = """
+const server = require("./blob/SqlBlobServer");
+const before = globalThis.isLoaded === true;
+console.log(JSON.stringify([before, server.default.name, globalThis.isLoaded, server.__esModule]));
+"""
+    assert run(tmp_path, program) == [False, "Sql", True, True]
