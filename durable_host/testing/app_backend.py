@@ -50,6 +50,11 @@ class AppBackend(Protocol):
         """The default limit of waits."""
         ...
 
+    @property
+    def looks_after(self) -> int:
+        """After so many steps of time, it is checked whether time alone can continue an instance."""
+        ...
+
     def rest(self) -> None:
         """A test is over: keep no log lines until the next one resets the app."""
         ...

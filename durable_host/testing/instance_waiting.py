@@ -10,9 +10,6 @@ from durable_host.testing.instance_report import view_report
 from durable_host.testing.instance_wait import as_instance_wait
 from durable_host.testing.wait_condition import TERMINAL, WaitCondition
 
-LOOKS_AFTER = 1000
-"""After so many steps of time, it is checked whether time alone can continue the instance."""
-
 
 def let_time_pass(
     backend: AppBackend,
@@ -35,9 +32,9 @@ def let_time_pass(
         steps += 1
         if not is_met and one is not None and one.status in TERMINAL:
             reason = "it has ended"
-        elif steps % LOOKS_AFTER == 0 and one is not None and not may_continue_by_itself(backend, instance_id):
+        elif steps % backend.looks_after == 0 and one is not None and not may_continue_by_itself(backend, instance_id):
             reason = f"{steps} other things became due meanwhile, and none has continued it"
-        elif steps == LOOKS_AFTER and one is None and limit is None:
+        elif steps == backend.looks_after and one is None and limit is None:
             reason = f"{steps} things became due meanwhile, and none has started it; give a limit to wait longer"
         else:
             reason = backend.pass_time(end)

@@ -113,6 +113,10 @@ class MemoryBackend:
         return timestamp.to_datetime(self.app.clock.now())
 
     @property
+    def looks_after(self) -> int:
+        return 1000
+
+    @property
     def longest_wait(self) -> timedelta:
         return timedelta(days=366)
 

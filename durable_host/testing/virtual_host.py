@@ -22,7 +22,7 @@ from typing import Any, Self
 from durable_host.durable.api.errors import InstanceNotFound
 from durable_host.durable.taskhub.azure.history_json import write_history
 from durable_host.testing.instance_record import Instance, StillRunning
-from durable_host.testing.instance_waiting import LOOKS_AFTER, may_continue_by_itself
+from durable_host.testing.instance_waiting import may_continue_by_itself
 from durable_host.testing.json_values import as_json, value_of
 from durable_host.testing.memory_backend import MemoryBackend
 from durable_host.testing.time_span import time_span
@@ -115,7 +115,7 @@ class VirtualHost:
             if one.status in TERMINAL:
                 return one
             steps += 1
-            is_hopeless = steps % LOOKS_AFTER == 0 and not may_continue_by_itself(running, instance_id)
+            is_hopeless = steps % running.looks_after == 0 and not may_continue_by_itself(running, instance_id)
             if is_hopeless or running.pass_time(end) is not None:
                 is_over = running.app.clock.next_due is not None and not is_hopeless
                 why = f"{limit} of virtual time have passed" if is_over else "nothing else is due"

@@ -1,34 +1,13 @@
 """The durable templates of `func new` in one app, with both generations of the SDK, JavaScript and TypeScript."""
 
 import json
-import os
 from collections.abc import Iterator
 
 import pytest
 from approvals_world import empty_queue, interpreter_options
 from host_process import HostProcess, hub_settings, until
-from node_apps import compile_typescript
-from npm_packages import NpmPackages
+from template_apps import NODE, QUEUE, TEMPLATES, write_template_app
 from v2_environment import SDK
-
-from durable_host.cli import main
-
-QUEUE = "template-decisions"
-TEMPLATES = {
-    "orchestrator": "Work",
-    "activity": "Act",
-    "entity": "Counter",
-    "starter": "Begin",
-    "chaining": "Chain",
-    "fan-out": "FanOut",
-    "approval": "Approval",
-    "monitor": "Watch",
-    "aggregator": "Total",
-}
-OPTIONS = {"starter": (), "approval": ("--queue-name", QUEUE)}
-
-
-NODE = ("javascript", "typescript")
 
 
 @pytest.fixture(scope="module", params=["1.x", "2.x", *NODE])
@@ -44,22 +23,12 @@ def host(
     options = () if is_node else interpreter_options(generation)
     empty_queue(connection_string, QUEUE).close()
     folder = tmp_path_factory.mktemp("templates")
-    before = os.getcwd()
-    os.chdir(folder)
-    try:
-        assert main(["init", *(("--skip-npm-install", f"--{generation}") if is_node else ("--python",))]) == 0
-        for template, name in TEMPLATES.items():
-            more = () if template in ("orchestrator", "activity", "entity") else ("-a", "anonymous")
-            assert main(["new", "-t", template, "-n", name, *more, *OPTIONS.get(template, ())]) == 0
-    finally:
-        os.chdir(before)
     settings = {"AzureFunctionsJobHost__extensions__queues__messageEncoding": "none"}
     if is_node:
-        packages: NpmPackages = request.getfixturevalue("npm_packages")
-        packages.link(folder)
+        write_template_app(folder, generation, request.getfixturevalue("npm_packages"))
         settings["FUNCTIONS_WORKER_RUNTIME"] = "node"
-    if generation == "typescript":
-        compile_typescript(folder)
+    else:
+        write_template_app(folder, "python")
     host = HostProcess(folder, {**hub_settings(connection_string), **settings})
     yield host.start(*options)
     host.end()

@@ -70,6 +70,15 @@ def test_each_template_is_complete(func: Func, app: Path, template: template_cat
             assert package in packages or f"{package}.aspnetcore" in packages, namespace
 
 
+def test_an_aggregator_ignores_a_signal_that_it_knows(func: Func, app: Path) -> None:
+    assert func("new", "-t", "aggregator", "-n", "Sum", "--script-root", str(app)).code == 0
+    text = (app / "Sum.cs").read_text("utf-8")
+    assert "SumAddition addition = new(Guid.NewGuid().ToString(), number);" in text
+    operation = text[text.index("public int Add(SumAddition addition)") : text.index("[Function(")]
+    assert re.findall(r"State\.(\w+) ?(?:\.Contains|\+=|=)", operation) == ["Ids", "Total", "Ids"]
+    assert operation.index("if (!State.Ids.Contains(addition.Id))") < operation.index("State.Total += addition.Number;")
+
+
 def test_a_package_is_added_once_and_with_its_version(func: Func, app: Path) -> None:
     for name in ("First", "Second"):
         outcome = func("new", "-t", "Timer trigger", "-n", name, "--script-root", str(app))

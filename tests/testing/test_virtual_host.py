@@ -10,7 +10,8 @@ import pytest
 from durable_host.durable.api.errors import InstanceNotFound, UnknownFunction
 from durable_host.errors import HostError
 from durable_host.invocation.errors import FunctionFailed
-from durable_host.testing import StillRunning, VirtualHost, virtual_host
+from durable_host.testing import StillRunning, VirtualHost
+from durable_host.testing.memory_backend import MemoryBackend
 
 APP = """
 import json
@@ -231,7 +232,7 @@ def each_minute(timer: func.TimerRequest):
 
 
 def test_timers_of_the_app_do_not_keep_a_wait_from_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(virtual_host, "LOOKS_AFTER", 5)
+    monkeypatch.setattr(MemoryBackend, "looks_after", 5)
     (tmp_path / "function_app.py").write_text(TIMER_APP)
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
     with VirtualHost(tmp_path) as host:
