@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import fast_start  # first: it decides what is kept of the following
+import forked_workers
 import pytest
 from examples import register_profiles
+from host_template import fork_worker_template
 from npm_packages import NpmPackages
 from tiers import ProcessGuard, has_no_unit_tests, rank, tier_of
 
@@ -16,11 +18,14 @@ from durable_host.storage.azurite import AzuriteError, AzuriteProcess, free_conn
 from durable_host.storage.azurite import connection_string as text_of
 
 GUARD = ProcessGuard()
+FOLDERS_WITH_THREADS = ("sample", "testing")
+"""Their tests start workers in threads that end before the session does."""
 
 register_profiles()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    forked_workers.install(fork_worker_template)
     if not hasattr(config, "workerinput"):  # a worker of pytest-xdist has it
         fast_start.compile_product()
         if config.option.markexpr == "unit":
@@ -54,6 +59,8 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     GUARD.is_on = item.get_closest_marker("unit") is not None
+    if not GUARD.is_on and item.path.parent.name in FOLDERS_WITH_THREADS:
+        forked_workers.prepare()
     try:
         return (yield)
     finally:
@@ -90,6 +97,12 @@ async def storage(azurite: Connection) -> AsyncIterator[StorageAccount]:
     """The account of the session's Azurite."""
     async with StorageAccount(azurite) as account:
         yield account
+
+
+@pytest.fixture
+def started_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers of this test are started as in the product, not forked."""
+    monkeypatch.setattr(forked_workers, "is_on", False)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Generator
-from typing import Any, cast
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, TypeVar, cast
 
 from durable_host.invocation import log_relay, worker_stream
 from durable_host.invocation.code_failure import read_code_failure
@@ -32,12 +32,36 @@ STDERR_LINES_KEPT = 20
 LONGEST_LINE = 64 * 1024
 PIPES_CLOSE_WITHIN = 0.5
 
+P = TypeVar("P", bound=asyncio.SubprocessProtocol)
+
 
 def worker_environment(options: WorkerOptions) -> dict[str, str]:
     """The environment of a worker process, with the variables that the Functions host adds for its workers."""
     environment = options.kind.environment(options.environment)
     environment["FUNCTIONS_APPLICATION_DIRECTORY"] = str(options.root)
     return environment
+
+
+async def start_process(
+    protocol: Callable[[], P], command: list[str], *, cwd: str, environment: Mapping[str, str]
+) -> P:
+    """Start a program in a session of its own, with pipes for its streams. Raises OSError."""
+    detached: dict[str, Any] = (
+        {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+        if sys.platform == "win32"
+        else {"start_new_session": True}
+    )
+    _, process = await asyncio.get_running_loop().subprocess_exec(
+        protocol,
+        *command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=cwd,
+        env=environment,
+        **detached,
+    )
+    return process
 
 
 class WorkerProcess(asyncio.SubprocessProtocol):
@@ -86,21 +110,12 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
         Raises InterpreterUnusable.
         """
-        detached: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-            if sys.platform == "win32"
-            else {"start_new_session": True}
-        )
         try:
-            _, worker = await asyncio.get_running_loop().subprocess_exec(
+            worker = await start_process(
                 lambda: cls(options),
-                *options.kind.command(options.executable, options.arguments, options.environment),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                options.kind.command(options.executable, options.arguments, options.environment),
                 cwd=str(options.root),
-                env=worker_environment(options),
-                **detached,
+                environment=worker_environment(options),
             )
         except OSError as error:
             raise options.kind.cannot_start(options.executable, str(error)) from error

@@ -1,4 +1,4 @@
-"""A process that has imported the product. Hosts are forked from it, which saves each of them half of its CPU time.
+"""A process that has imported the product. Hosts are forked from it, which saves each of them most of its CPU time.
 
 Only on Linux. A host that needs another interpreter than the tests have, and every host while coverage is measured,
 is started as usual. `python host_template.py` with a socket as its standard input is that process.
@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from worker_template import MOST_BYTES, WorkerTemplate, fork_sibling, fork_template, run_worker
+
 MODULES = (
     "aiohttp.web",
     "anyio._backends._asyncio",
@@ -29,7 +31,6 @@ MODULES = (
 )
 _OWN_SETTINGS = ("PYTHONPATH", "PYTHONUNBUFFERED")
 """Settings of the interpreter that the template has too, or that only workers read."""
-_MOST_BYTES = 1 << 17
 _LOCK = threading.Lock()
 
 
@@ -86,6 +87,14 @@ def fork_host(arguments: Sequence[str], folder: Path, environment: Mapping[str, 
     return ForkedHost(pid, open(output, encoding="utf-8"), end)
 
 
+def fork_worker_template() -> socket.socket:
+    """A template of workers that are children of this process: see `WorkerTemplate.serve`."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs, _LOCK:
+        _ask(b"null", [theirs.fileno()])
+    return ours
+
+
 def _ask(request: bytes, descriptors: list[int]) -> int:
     """The process ID that answers the request. If there is none, the next host comes from another template."""
     try:
@@ -109,8 +118,10 @@ def _template() -> "tuple[subprocess.Popen[bytes], socket.socket]":
     return process, ours
 
 
-def _serve(requests: socket.socket) -> dict[str, Any] | None:
-    """Fork a host for each request, and tell when it ends. Returns in the hosts, and at the end of the tests."""
+def _serve(requests: socket.socket, workers: WorkerTemplate) -> dict[str, Any] | None:
+    """Fork a host for each request, and tell when it ends. Returns in the hosts, and None when there is nothing to do:
+    at the end of the tests, and in workers that have ended.
+    """
     ends: dict[int, tuple[int, int]] = {}  # by the descriptor of the process: its id, and where to tell its exit code
     poll = select.poll()
     poll.register(requests, select.POLLIN)
@@ -125,18 +136,23 @@ def _serve(requests: socket.socket) -> dict[str, Any] | None:
                 os.close(ended)
                 os.close(descriptor)
                 continue
-            text, descriptors, _, _ = socket.recv_fds(requests, _MOST_BYTES, 2)
+            text, descriptors, _, _ = socket.recv_fds(requests, MOST_BYTES, 2)
             if not text:
                 return None
-            output, ended = descriptors
-            if not (pid := os.fork()):
+            request = json.loads(text)
+            if not (pid := os.fork() if request else fork_sibling()):
                 requests.detach()
-                _become_host(output)
-                return json.loads(text)
-            os.close(output)
-            process = os.pidfd_open(pid)
-            ends[process] = pid, ended
-            poll.register(process, select.POLLIN)
+                if request:
+                    _become_host(descriptors[0])
+                else:
+                    workers.serve(_keep_only(descriptors[0]))
+                    run_worker()
+                return request
+            os.close(descriptors[0])
+            if request:
+                process = os.pidfd_open(pid)
+                ends[process] = pid, descriptors[1]
+                poll.register(process, select.POLLIN)
             requests.send(str(pid).encode())
 
 
@@ -145,28 +161,50 @@ def _become_host(output: int) -> None:
     os.setsid()
     os.dup2(output, 1)
     os.dup2(output, 2)
+    _read_nothing()
+    os.closerange(3, 1 << 10)
+
+
+def _keep_only(requests: int) -> socket.socket:
+    """Of the sockets and pipes of the process that this one was forked from."""
+    _read_nothing()
+    os.dup2(requests, 3)
+    os.closerange(4, 1 << 10)
+    return socket.socket(fileno=3)
+
+
+def _read_nothing() -> None:
     with open(os.devnull, encoding="utf-8") as nothing:
         os.dup2(nothing.fileno(), 0)
-    os.closerange(3, 1 << 10)
 
 
 def main() -> None:
     import gc
     import importlib
 
+    import forked_workers
+
+    del sys.path[0]
+    template = WorkerTemplate()
+    template.hide_sdks()
     for module in MODULES:
         importlib.import_module(module)
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=os.dup(0)) as requests:
-        request = _serve(requests)
+        request = _serve(requests, template)
     if request is None:
         return
+    workers = fork_template(template)
+    if workers is None:
+        run_worker()
+        return
+    forked_workers.install(lambda: workers)
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
     sys.argv[1:] = request["arguments"]
-    sys.path[0] = request["folder"]
+    sys.path.insert(0, request["folder"])
     runpy.run_module("durable_host", run_name="__main__", alter_sys=True)
 
 

@@ -9,6 +9,8 @@ from worker_apps import HEADER, eventually, index_of, messages, running
 
 from durable_host.invocation.datum import string
 
+pytestmark = pytest.mark.usefixtures("started_workers")
+
 BACKGROUND = """
 import asyncio
 import sys

@@ -10,6 +10,8 @@ from durable_host.durable.sdk.app_code import aborted
 from durable_host.invocation.errors import WorkerLost
 from durable_host.invocation.kills import Kill
 
+pytestmark = pytest.mark.usefixtures("started_workers")
+
 APP = """
 import os
 

@@ -1,0 +1,168 @@
+"""A process that has imported the worker and the SDKs. Workers are forked from it, as children of what starts them.
+
+A worker that is started as usual spends nine tenths of its CPU time on these imports. Only on Linux, and only for
+workers that have the interpreter of the tests: see `can_fork`. These processes are forked from `host_template.py`: one
+for each host, and one for pytest.
+"""
+
+import ctypes
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import platform
+import re
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from import_shelf import ImportShelf
+
+ENTRY = Path(__file__).parents[2] / "durable_host" / "worker" / "__main__.py"
+PACKAGE = "durable_host_worker"
+MOST_BYTES = 1 << 17
+_CLONE = {"x86_64": 56, "aarch64": 220}.get(platform.machine())
+_CLONE_PARENT = 0x8000
+_PR_SET_PDEATHSIG = 1
+_OF_THE_INTERPRETER = re.compile(r"PYTHON[A-Z]|LANG|LC_|LD_|MALLOC_|SSL_CERT|OTEL_")
+"""Variables that a process reads when it starts or imports the SDKs."""
+
+
+def can_fork(command: Sequence[str], cwd: str, environment: Mapping[str, str], of_template: Mapping[str, str]) -> bool:
+    """Whether a program is a worker that does all the same as the template before it loads its app."""
+    return (
+        can_fork_any(of_template)
+        and list(command) == [sys.executable, str(ENTRY)]
+        and os.path.isdir(cwd)
+        and _of_the_interpreter(environment) == _of_the_interpreter(of_template)
+    )
+
+
+def can_fork_any(environ: Mapping[str, str]) -> bool:
+    """Whether this system has what is needed, and no process is measured."""
+    return sys.platform == "linux" and _CLONE is not None and "COVERAGE_PROCESS_CONFIG" not in environ
+
+
+def _of_the_interpreter(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value
+        for name, value in environment.items()
+        if _OF_THE_INTERPRETER.match(name) and name != "PYTHONUNBUFFERED"
+    }
+
+
+class WorkerTemplate:
+    """What was imported, in a process that becomes the template, or one that forks it."""
+
+    def __init__(self) -> None:
+        before = set(sys.modules)
+        _import_worker()
+        worker = set(sys.modules) - before
+        groups: list[dict[str, ModuleType]] = []
+        for name in ("azure.functions", "aiohttp", "azure.durable_functions"):
+            seen = set(sys.modules)
+            importlib.import_module(name)
+            groups.append({name: sys.modules[name] for name in set(sys.modules) - seen if not _is_standard(name)})
+        of_packages, of_durable = groups[1], groups[2]
+        for name in [name for name in of_durable if not name.startswith("azure.durable_functions")]:
+            of_packages[name] = of_durable.pop(name)
+        self._groups = groups
+        self._kept = before | worker
+
+    def hide_sdks(self) -> None:
+        """From a program that goes on in this process and is not a worker."""
+        for name in [name for name in sys.modules if name == "azure" or name.startswith("azure.")]:
+            del sys.modules[name]
+
+    def serve(self, requests: socket.socket) -> None:
+        """Fork a worker for each request, until the other end closes. Returns in the workers."""
+        for name in [name for name in sys.modules if not (name in self._kept or _is_standard(name))]:
+            del sys.modules[name]
+        ImportShelf(self._groups)
+        gc.collect()
+        gc.freeze()
+        while True:
+            text, descriptors, _, _ = socket.recv_fds(requests, MOST_BYTES, 3)
+            if not text:
+                os._exit(0)
+            if not (pid := fork_sibling()):
+                requests.detach()
+                _become_worker(json.loads(text), descriptors)
+                return
+            for descriptor in descriptors:
+                os.close(descriptor)
+            requests.send(str(pid).encode())
+
+
+def run_worker() -> None:
+    """The worker, in the process that `WorkerTemplate.serve` has returned in."""
+    main = ModuleType("__main__")
+    main.__file__ = str(ENTRY)
+    sys.modules["__main__"] = main
+    sys.argv[:] = [str(ENTRY)]
+    importlib.import_module(f"{PACKAGE}.process").run()
+
+
+def fork_template(template: WorkerTemplate) -> socket.socket | None:
+    """Fork a process that serves as the template, from one that has a single thread: the socket to it.
+
+    None in the workers that come from it.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    if os.fork():
+        theirs.close()
+        return ours
+    ours.close()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    template.serve(theirs)
+    return None
+
+
+def _is_standard(name: str) -> bool:
+    top = name.partition(".")[0]
+    return top in sys.stdlib_module_names or top == "__main__"
+
+
+def _import_worker() -> None:
+    """All modules of the worker, as `durable_host/worker/__main__.py` does."""
+    spec = importlib.util.spec_from_file_location(
+        PACKAGE, ENTRY.with_name("__init__.py"), submodule_search_locations=[str(ENTRY.parent)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE] = package
+    spec.loader.exec_module(package)
+    for file in sorted(ENTRY.parent.glob("[a-z]*.py")):
+        importlib.import_module(f"{PACKAGE}.{file.stem}")
+
+
+def fork_sibling() -> int:
+    """Like `os.fork`, but the new process is a child of this process's parent, which waits for it."""
+    python, library = ctypes.pythonapi, ctypes.PyDLL(None)
+    python.PyOS_BeforeFork()
+    pid = library.syscall(_CLONE, _CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0)
+    if pid:
+        python.PyOS_AfterFork_Parent()
+    else:
+        python.PyOS_AfterFork_Child()
+    return pid
+
+
+def _become_worker(request: Mapping[str, object], descriptors: Sequence[int]) -> None:
+    """What `subprocess.Popen` does between fork and exec."""
+    environment, folder = request["environment"], request["folder"]
+    assert isinstance(environment, dict)
+    os.setsid()
+    for target, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, target)
+    os.closerange(3, 1 << 10)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    os.chdir(str(folder))
