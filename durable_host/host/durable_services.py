@@ -77,7 +77,9 @@ class DurableServices:
         self.config, self.accounts = config, accounts
         options = config.host.durable
         is_configured, is_tested = hub is None, clock is not None
-        hub = hub or open_hub(config, accounts, options.hub_name, options.storage.connection_name, clock=clock)
+        hub = hub or open_hub(
+            config, accounts, options.hub_name, options.storage.connection_name, clock=clock, eager=True
+        )
         clock = clock or SystemClock()
         self._options = options
         self._pool = pool

@@ -122,6 +122,29 @@ async def test_an_eager_database_writes_in_the_loop_and_reads_there_what_is_shor
     assert await eager.run(_thread_of, writes=False) != threading.get_ident()
 
 
+async def test_what_is_submitted_to_an_eager_database_in_one_turn_of_the_loop_shares_a_transaction(eager: Database):
+    statements: list[str] = []
+    await eager.run(lambda connection: connection.set_trace_callback(statements.append))
+    await asyncio.gather(*(eager.run(_insert(number)) for number in range(3)))
+    assert [statement for statement in statements if statement.startswith("BEGIN")] == ["BEGIN IMMEDIATE"]
+    assert await _ids(eager) == [0, 1, 2]
+
+
+async def test_a_failing_statement_of_an_eager_database_fails_only_its_own_piece_of_work(eager: Database):
+    await eager.run(_insert(1))
+    outcomes = await asyncio.gather(*(eager.run(_insert(number)) for number in (2, 1, 3)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), TaskHubRefused, type(None)]
+    assert await _ids(eager) == [1, 2, 3]
+
+
+async def test_what_waits_for_an_eager_database_is_done_before_it_is_closed(eager: Database):
+    waiting = eager.submit(_insert(1))
+    await eager.close()
+    await waiting
+    with closing(sqlite3.connect(eager.path)) as file:
+        assert file.execute("SELECT id FROM notes").fetchall() == [(1,)]
+
+
 async def test_a_long_read_does_not_keep_an_eager_database_from_writing(eager: Database):
     gate = threading.Event()
     reading = eager.submit(lambda _: gate.wait(30), writes=False)
@@ -134,9 +157,9 @@ async def test_an_eager_database_waits_for_other_processes_in_its_thread_and_kee
     with closing(sqlite3.connect(eager.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         waiting = eager.submit(_thread_of)
-        assert not waiting.done()
-        other.execute("COMMIT")
+        await asyncio.sleep(0)
         next_one = eager.submit(_thread_of)
+        other.execute("COMMIT")
     assert await waiting != threading.get_ident()
     assert await next_one != threading.get_ident()
     assert await eager.run(_thread_of) == threading.get_ident()

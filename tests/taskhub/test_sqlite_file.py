@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from hub_samples import (
     ANY_STATE,
+    activity,
     create,
+    new_id,
     nothing_more,
     raised,
     receive,
@@ -86,7 +88,7 @@ from durable_host.durable.taskhub.sqlite import SqliteTaskHub, history, messages
 from durable_host.durable.taskhub.sqlite.instances import ended_statement
 
 async def main():
-    hub = SqliteTaskHub(Path({path!r}), "TestHub")
+    hub = SqliteTaskHub(Path({path!r}), "TestHub", eager={eager})
     await hub.start()
     start, _ = await run_first_episode(hub, "committed")
     await run_first_episode(hub, "asking", outbound=[activity(start.target, number) for number in range(3)])
@@ -117,10 +119,11 @@ def _run_and_kill(script: str) -> int:
 
 
 @pytest.mark.process
-async def test_a_killed_process_loses_nothing_that_it_was_told_is_done(tmp_path: Path):
+@pytest.mark.parametrize("eager", [False, True])
+async def test_a_killed_process_loses_nothing_that_it_was_told_is_done(tmp_path: Path, eager: bool):
     path = tmp_path / "hub.db"
     helpers = [str(folder) for folder in Path(__file__).parents[:2]]
-    script = _KILLED.format(helpers=helpers, path=str(path))
+    script = _KILLED.format(helpers=helpers, path=str(path), eager=eager)
     told = await asyncio.to_thread(_run_and_kill, script)
     hub = SqliteTaskHub(path, "TestHub")
     await hub.start()
@@ -325,3 +328,33 @@ async def test_released_messages_are_only_looked_for_if_there_were_any(tmp_path:
     assert len(await second.recall("one")) == 1
     await second.stop()
     await second.close()
+
+
+@pytest.mark.parametrize("eager", [False, True])
+async def test_a_large_fan_out_is_taken_in_batches_and_arrives_once_and_in_order(tmp_path: Path, eager: bool):
+    hub = SqliteTaskHub(tmp_path / "hub.db", "TestHub", eager=eager)
+    await hub.start()
+    takes: list[int] = []
+    take = messages.take
+
+    def counted(connection: sqlite3.Connection, queue: int, now: int, limit: int) -> messages.Taken:
+        taken = take(connection, queue, now, limit)
+        if queue == schema.ACTIVITY:
+            takes.append(len(taken.messages))
+        return taken
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(messages, "take", counted)
+        instance = OrchestrationInstance("a", new_id())
+        await run_first_episode(hub, "a", outbound=[activity(instance, number) for number in range(500)])
+        half = [await receive_activity(hub) for _ in range(250)]
+        await hub.stop()
+        await hub.start()
+        rest = [await receive_activity(hub) for _ in range(500)]
+    await hub.stop()
+    await hub.close()
+    assert [one.message.event.event_id for one in half] == list(range(250))
+    assert [one.message.event.event_id for one in rest] == list(range(500))
+    assert {one.dequeue_count for one in half} == {1}
+    assert [one.dequeue_count for one in rest] == [2] * 250 + [1] * 250
+    assert len(takes) < 30

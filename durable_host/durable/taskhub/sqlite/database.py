@@ -1,8 +1,8 @@
 """One SQLite file, used by one thread, with group commit.
 
-Jobs that are waiting while a transaction runs share the next transaction. Each has its own savepoint, so that a failing
-job undoes only its own changes. If SQLite rolls back the whole transaction (disk full, out of memory), each job runs
-again in a transaction of its own, so a job must not have effects outside the connection. With WAL and
+Jobs that are waiting while a transaction runs share the next transaction. If one of them fails, the transaction is
+rolled back and each job runs again in a transaction of its own, so that a failing job undoes only its own changes. So a
+job must not have effects outside the connection. With WAL and
 synchronous=NORMAL, committed data survives the end of the process in any way (including kill -9) and is never
 corrupted, but the last transactions before a power failure may be lost.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.durable.taskhub.sqlite import hub_files
 from durable_host.durable.taskhub.sqlite.eager_connection import EagerConnection
-from durable_host.durable.taskhub.sqlite.jobs import UNUSABLE, Job, T, Work, begin_transaction, reported, run_and_commit
+from durable_host.durable.taskhub.sqlite.jobs import UNUSABLE, Job, T, Work, reported, run_all
 
 _BATCH = 256
 _BUSY_SECONDS = 30.0
@@ -31,13 +31,15 @@ class Database:
     must exist.
 
     With `eager`, writes and short reads run in the event loop's thread while nothing waits for the other thread and no
-    other process holds the file's lock: that saves two switches of threads for each.
+    other process holds the file's lock: that saves two switches of threads for each. Those that are submitted in one
+    turn of the loop share a transaction.
     """
 
     def __init__(self, path: Path | str, *, inline: bool, read_only: bool = False, eager: bool = False) -> None:
         self.path = path
         self._inline = inline
         self._eager = EagerConnection(path) if eager and not inline else None
+        self._gathered: list[Job] = []
         self._writes_in_thread = 0
         self._read_only = read_only
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -50,7 +52,7 @@ class Database:
 
         `is_short` is for reads that take no longer than a write.
         """
-        if self._inline or self._eager is not None:
+        if self._inline:
             await asyncio.sleep(0)
         return await self.submit(work, writes=writes, is_short=is_short)
 
@@ -62,14 +64,18 @@ class Database:
         if self._inline:
             self._execute([job])
             job.resolve()
-        elif not ((writes or is_short) and self._run_eagerly(job)):
-            self._writes_in_thread += writes
+        elif (writes or is_short) and self._may_run_eagerly(job):
+            if not self._gathered:
+                job.loop.call_soon(self._run_gathered)
+            self._gathered.append(job)
+        else:
             self._put(job)
         return job.future
 
     async def close(self) -> None:
         """Finish the submitted work and close the file."""
         self._closed = True
+        self._run_gathered()
         if self._eager is not None:
             await self._eager.close()
         if self._thread is not None:
@@ -80,12 +86,19 @@ class Database:
             self._connection.close()
         self._connection = None
 
-    def _run_eagerly(self, job: Job) -> bool:
-        """Run a job in this thread, if nothing else must come first. The other thread creates the file."""
-        is_next = self._connection is not None and not (job.writes and self._writes_in_thread)
-        return self._eager is not None and is_next and self._eager.run(job)
+    def _may_run_eagerly(self, job: Job) -> bool:
+        """True if nothing else must come before the job. The other thread creates the file."""
+        return self._eager is not None and self._connection is not None and not (job.writes and self._writes_in_thread)
+
+    def _run_gathered(self) -> None:
+        """Run the jobs of this turn of the loop."""
+        jobs, self._gathered = self._gathered, []
+        if jobs and self._eager is not None:
+            for job in self._eager.run(jobs):
+                self._put(job)
 
     def _put(self, job: Job) -> None:
+        self._writes_in_thread += job.writes
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name=f"taskhub {self.path}", daemon=True)
             self._thread.start()
@@ -116,24 +129,12 @@ class Database:
         return jobs, False
 
     def _execute(self, jobs: list[Job]) -> None:
-        """Run jobs in one transaction. If it is rolled back as a whole, run each job in a transaction of its own."""
+        """Run jobs in one transaction, or each in its own if one fails."""
         try:
-            connection = self._connection or self._open()
-            begin_transaction(connection, jobs)
+            run_all(self._connection or self._open(), jobs)
         except Exception as error:
             for job in jobs:
-                job.error = reported(error, self.path)
-            return
-        try:
-            run_and_commit(connection, jobs)
-        except Exception as error:
-            if len(jobs) == 1:
-                jobs[0].error = error
-            else:
-                for job in jobs:
-                    job.result = job.error = None
-                    self._execute([job])
-                return
+                job.error = error
         for job in jobs:
             if job.error is not None:
                 job.error = reported(job.error, self.path)

@@ -6,16 +6,16 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from durable_host.durable.taskhub.sqlite.jobs import Job, begin_transaction, is_busy, reported, run_and_commit
+from durable_host.durable.taskhub.sqlite.jobs import Job, is_busy, reported, run_all
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
-WRITES_IN_LOG = 200
+WRITES_IN_LOG = 1000
 """After so many writes the log of SQLite is moved into the file."""
 
 
 class EagerConnection:
-    """Runs jobs, each in a transaction of its own. The file must exist before the first one.
+    """Runs jobs, those of each call in one transaction. The file must exist before the first one.
 
     SQLite's log is moved into the file in two steps, because that waits for the disk: most of it in another thread
     while jobs go on, and here only what they have written since. Then the log starts over.
@@ -27,29 +27,27 @@ class EagerConnection:
         self._written = 0
         self._move: asyncio.Future[None] | None = None
 
-    def run(self, job: Job) -> bool:
-        """Run a job and resolve it. Returns False, with nothing done, if another connection holds the file's lock."""
+    def run(self, jobs: list[Job]) -> list[Job]:
+        """Run jobs and resolve them. Returns those that have done nothing, because another connection holds the
+        file's lock.
+        """
         try:
-            connection = self._connection or self._open()
-            begin_transaction(connection, [job])
+            run_all(self._connection or self._open(), jobs)
         except sqlite3.Error:
-            return False
-        try:
-            run_and_commit(connection, [job])
-        except Exception as error:
-            job.error = error
-        if is_busy(job.error):
-            job.result = job.error = None
-            return False
-        if job.error is not None:
-            job.error = reported(job.error, self._path)
-        job.resolve()
-        if job.writes:
-            self._written += 1
-            if self._written >= WRITES_IN_LOG and self._move is None:
-                self._move = asyncio.get_running_loop().run_in_executor(None, self._move_log)
-                self._move.add_done_callback(self._move_rest)
-        return True
+            return jobs
+        busy = [job for job in jobs if is_busy(job.error)]
+        for job in jobs:
+            if job in busy:
+                job.error = None
+                continue
+            if job.error is not None:
+                job.error = reported(job.error, self._path)
+            job.resolve()
+            self._written += job.writes
+        if self._written >= WRITES_IN_LOG and self._move is None:
+            self._move = asyncio.get_running_loop().run_in_executor(None, self._move_log)
+            self._move.add_done_callback(self._move_rest)
+        return busy
 
     async def close(self) -> None:
         if self._move is not None:

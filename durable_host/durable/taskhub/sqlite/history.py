@@ -47,8 +47,11 @@ def append(
     events: Sequence[HistoryEvent],
 ) -> Checkpoint:
     """Append an episode's events and return the new checkpoint. Ordinal 0 starts over. Raises `CommitConflict`."""
-    check(connection, instance_id, checkpoint)
     key = codec.storable(instance_id)
+    last_etag, stored = connection.execute(
+        "SELECT etag, (SELECT etag FROM sentinels WHERE instance_id = ?) FROM hub", (key,)
+    ).fetchone()
+    _compare(instance_id, stored, checkpoint)
     if first_ordinal == 0:
         connection.execute("DELETE FROM history WHERE instance_id = ?", (key,))
     connection.executemany(
@@ -59,7 +62,8 @@ def append(
         ],
     )
     # Etags are never reused, even if the same instance is purged and started again.
-    new_etag = _next_etag(connection)
+    new_etag = last_etag + 1
+    connection.execute("UPDATE hub SET etag = ?", (new_etag,))
     connection.execute("INSERT OR REPLACE INTO sentinels VALUES (?, ?, ?)", (key, execution_id, new_etag))
     return Checkpoint(str(new_etag))
 
@@ -68,8 +72,11 @@ def check(connection: Connection, instance_id: str, checkpoint: Checkpoint | Non
     """Raise `CommitConflict` if the history has changed since the checkpoint."""
     key = codec.storable(instance_id)
     sentinel = connection.execute("SELECT etag FROM sentinels WHERE instance_id = ?", (key,)).fetchone()
-    stored = None if sentinel is None else str(sentinel[0])
-    if stored != (None if checkpoint is None else checkpoint.etag):
+    _compare(instance_id, None if sentinel is None else sentinel[0], checkpoint)
+
+
+def _compare(instance_id: str, stored: int | None, checkpoint: Checkpoint | None) -> None:
+    if (None if stored is None else str(stored)) != (None if checkpoint is None else checkpoint.etag):
         raise CommitConflict(f"The history of instance '{instance_id}' was changed since it was loaded.")
 
 

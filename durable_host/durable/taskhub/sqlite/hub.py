@@ -212,7 +212,7 @@ class SqliteTaskHub:
         for message in episode.outbound:
             self._new_instances.add_child(message)
         await asyncio.sleep(0)
-        takes = self._receiver.can_take(sum(message.is_activity for message in episode.outbound))
+        takes = self._receiver.may_take()
         future = self._database.submit(
             partial(transactions.commit, episode=episode, now=self._clock.now(), takes=takes)
         )

@@ -1,4 +1,4 @@
-"""Pieces of work that share one transaction. Each has a savepoint of its own if there are several."""
+"""Pieces of work that share one transaction, and what happens when one of them fails."""
 
 import asyncio
 import sqlite3
@@ -42,19 +42,27 @@ class Job:
             self.future.set_result(self.result)
 
 
-def begin_transaction(connection: sqlite3.Connection, jobs: list[Job]) -> None:
-    """Begin the transaction of the jobs."""
+def run_all(connection: sqlite3.Connection, jobs: list[Job]) -> None:
+    """Run jobs in one transaction and store their results. Raises, with nothing done, if it cannot begin.
+
+    If a job or the commit fails, each job runs again in a transaction of its own, which stores its error.
+    """
     connection.execute("BEGIN IMMEDIATE" if any(job.writes for job in jobs) else "BEGIN")
-
-
-def run_and_commit(connection: sqlite3.Connection, jobs: list[Job]) -> None:
-    """Run the jobs and commit their transaction. Raises, with nothing done, if all of it is rolled back."""
     try:
+        _run_and_commit(connection, jobs)
+    except Exception as error:
         if len(jobs) == 1:
-            jobs[0].result = jobs[0].work(connection)
+            jobs[0].error = error
         else:
             for job in jobs:
-                _run_one(connection, job)
+                _run_alone(connection, job)
+
+
+def _run_and_commit(connection: sqlite3.Connection, jobs: list[Job]) -> None:
+    """Run the jobs and commit their transaction. Raises, with nothing done, if one fails."""
+    try:
+        for job in jobs:
+            job.result = job.work(connection)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -62,17 +70,12 @@ def run_and_commit(connection: sqlite3.Connection, jobs: list[Job]) -> None:
         raise
 
 
-def _run_one(connection: sqlite3.Connection, job: Job) -> None:
-    """Run a job in its savepoint and store its error. Raises if SQLite has rolled back the whole transaction."""
-    connection.execute("SAVEPOINT job")
+def _run_alone(connection: sqlite3.Connection, job: Job) -> None:
+    job.result = None
     try:
-        job.result = job.work(connection)
+        run_all(connection, [job])
     except Exception as error:
-        if not connection.in_transaction:
-            raise
         job.error = error
-        connection.execute("ROLLBACK TO job")
-    connection.execute("RELEASE job")
 
 
 def reported(error: BaseException, path: object) -> BaseException:

@@ -32,42 +32,44 @@ class Taken(msgspec.Struct, frozen=True):
     next_due: int | None
 
 
-_INSERT = "INSERT INTO messages (queue, state, due, instance_id, execution_id, kind, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT = (
+    "INSERT INTO messages (queue, state, due, dequeue_count, instance_id, execution_id, kind, body) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
-def insert(connection: Connection, messages: Iterable[TaskMessage], now: int) -> None:
-    """Send messages. They are visible now, or at their due time."""
-    rows: list[tuple[Any, ...]] = []
+def insert(
+    connection: Connection, messages: Iterable[TaskMessage], now: int, *, takes: int = 0
+) -> list[ReceivedMessage]:
+    """Send messages. They are visible now, or at their due time.
+
+    The first `takes` activity requests are taken at once, if they are valid, and returned.
+    """
+    taken: list[ReceivedMessage] = []
     for message in messages:
-        due = message.due or 0
-        rows.append(_row(message, DELAYED if due > now else READY, due))
-    connection.executemany(_INSERT, rows)
+        if len(taken) < takes and message.is_activity and _is_valid(message):
+            seq = connection.execute(_INSERT, _row(message, TAKEN, 0, 1)).lastrowid
+            taken.append(ReceivedMessage(str(seq), message, 1, now, seq))
+        else:
+            due = message.due or 0
+            connection.execute(_INSERT, _row(message, DELAYED if due > now else READY, due, 0))
+    return taken
 
 
-def insert_taken(connection: Connection, messages: Iterable[TaskMessage], now: int) -> list[ReceivedMessage]:
-    """Send the activity requests among `messages` and take the valid ones at once."""
-    received: list[ReceivedMessage] = []
-    for message in messages:
-        if not message.is_activity:
-            continue
-        try:
-            validity.check(message, is_work_item=True)
-        except InvalidHubMessage:
-            insert(connection, [message], now)
-            continue
-        seq = connection.execute(_INSERT, _row(message, TAKEN, 0)).lastrowid
-        received.append(ReceivedMessage(str(seq), message, 1, now, seq))
-    connection.executemany(
-        "UPDATE messages SET dequeue_count = 1 WHERE seq = ?", [(message.receipt,) for message in received]
-    )
-    return received
+def _is_valid(request: TaskMessage) -> bool:
+    try:
+        validity.check(request, is_work_item=True)
+    except InvalidHubMessage:
+        return False
+    return True
 
 
-def _row(message: TaskMessage, state: int, due: int) -> tuple[Any, ...]:
+def _row(message: TaskMessage, state: int, due: int, dequeue_count: int) -> tuple[Any, ...]:
     return (
         ACTIVITY if message.is_activity else CONTROL,
         state,
         due,
+        dequeue_count,
         codec.storable(message.target.instance_id),
         message.target.execution_id,
         message.event.event_name,

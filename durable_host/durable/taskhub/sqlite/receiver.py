@@ -16,6 +16,8 @@ from durable_host.timestamp import TICKS_PER_SECOND
 
 _CONTROL_BATCH = 256
 _MAX_REQUESTS = 256
+_REQUEST_BATCH = 64
+"""How many activity requests are taken from the table at once."""
 
 
 class Receiver:
@@ -36,7 +38,8 @@ class Receiver:
         self.serving = False
 
     def begin(self) -> None:
-        """Start handing out messages to waiting callers."""
+        """Start handing out messages to waiting callers. The table contains all that were taken before."""
+        self._requests.clear()
         self.serving = True
         self.notify_all()
 
@@ -81,20 +84,25 @@ class Receiver:
             if not self.serving:
                 await signal.wait_beyond(seen)
                 continue
-            if signal.must_check(self._clock.now()):
-                taken = await self._take(schema.ACTIVITY, 1)
-                if taken.messages:
-                    return taken.messages[0]
+            if self._room >= 0 and signal.must_check(self._clock.now()):
+                self._requests += (await self._take(schema.ACTIVITY, _REQUEST_BATCH)).messages
             if self._requests:
                 request = self._requests.popleft()
                 request.received_time = self._clock.now()
                 return request
             await self._wait(schema.ACTIVITY, seen, signal.check_at)
 
-    def can_take(self, count: int) -> bool:
-        """True when this process can take `count` new activity requests directly: no earlier ones are in the table."""
+    def may_take(self) -> int:
+        """Return how many new activity requests this process can take directly: none while earlier ones are in the
+        table.
+        """
         is_next = self.serving and not self._signals[schema.ACTIVITY].has_unread
-        return is_next and len(self._requests) + count <= _MAX_REQUESTS
+        return max(0, self._room) if is_next else 0
+
+    @property
+    def _room(self) -> int:
+        """How many more requests may be held when a batch from the table follows."""
+        return _MAX_REQUESTS - _REQUEST_BATCH - len(self._requests)
 
     def committed(self, outbound: Sequence[TaskMessage], taken: Sequence[ReceivedMessage]) -> None:
         """Handle a commit that sent `outbound`, of which this process has `taken` the first activity requests."""

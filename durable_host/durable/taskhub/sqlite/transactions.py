@@ -65,8 +65,8 @@ class Committed(msgspec.Struct, frozen=True):
     taken: list[ReceivedMessage]
 
 
-def commit(connection: Connection, episode: EpisodeCommit, now: int, takes: bool) -> Committed:
-    """Write an episode. With `takes`, this process takes its activity requests at once. Raises CommitConflict."""
+def commit(connection: Connection, episode: EpisodeCommit, now: int, takes: int) -> Committed:
+    """Write an episode. This process takes its first `takes` activity requests at once. Raises CommitConflict."""
     checkpoint = episode.checkpoint or Checkpoint("")
     if not episode.events:
         history.check(connection, episode.instance_id, episode.checkpoint)
@@ -80,8 +80,7 @@ def commit(connection: Connection, episode: EpisodeCommit, now: int, takes: bool
             episode.first_ordinal,
             episode.events,
         )
-    taken = messages.insert_taken(connection, episode.outbound, now) if takes else []
-    messages.insert(connection, [one for one in episode.outbound if not (takes and one.is_activity)], now)
+    taken = messages.insert(connection, episode.outbound, now, takes=takes)
     if episode.update is not None:
         instances.merge(connection, episode.instance_id, episode.update)
     messages.delete(connection, episode.consumed)
