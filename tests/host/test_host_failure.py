@@ -26,6 +26,7 @@ def flow(context):
 HOST_JSON = '{"version": "2.0", "extensions": {"durableTask": {"storageProvider": {"type": "sqlite"}}}}'
 
 
+@pytest.mark.process
 def test_a_runtime_that_fails_for_good_ends_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(_: DurableRuntime) -> None:
         await asyncio.sleep(0)
