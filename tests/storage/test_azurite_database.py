@@ -91,6 +91,88 @@ console.log(JSON.stringify([removing, rows.count(), found("p1000", "").row, foun
     assert reads < 4000
 
 
+def test_a_row_is_found_as_long_as_it_exists(tmp_path: Path) -> None:
+    program = (
+        ROWS
+        + """
+const there = () => ["a", "b", "c", "d"].map((name) => found(name, "").row !== null);
+["a", "b", "c"].forEach((name) => insert(name, ""));
+const steps = [there()];
+rows.update({ ...rows.findOne({ RowKey: "", PartitionKey: "b" }), PartitionKey: "b", value: 7 });
+steps.push(rows.findOne({ RowKey: "", PartitionKey: "b" }).value);
+rows.remove(rows.findOne({ RowKey: "", PartitionKey: "b" }));
+steps.push(there());
+insert("b", "");
+insert("d", "");
+steps.push(there());
+rows.removeBatchByPositions([0, 1]);
+steps.push(there());
+rows.clear();
+steps.push(there());
+insert("a", "");
+steps.push(there());
+console.log(JSON.stringify(steps));
+"""
+    )
+    assert run(tmp_path, program) == [
+        [True, True, True, False],
+        7,
+        [True, False, True, False],
+        [True, True, True, True],
+        [False, True, False, True],
+        [False, False, False, False],
+        [True, False, False, False],
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        "",
+        'rows.remove(rows.findOne({ RowKey: "1", PartitionKey: "p3" }));',
+        'db.serialize(); insert("p0", "3"); insert("p2", "0");',
+        'db.serialize(); rows.remove(rows.findOne({ RowKey: "1", PartitionKey: "p3" })); insert("p3", "5");',
+    ],
+)
+def test_the_data_file_has_complete_indexes_for_another_azurite(tmp_path: Path, changes: str) -> None:
+    program = f"""
+{ROWS.replace('const rows = new Loki("test.db")', 'const db = new Loki("test.db"); const rows = db')}
+for (const row of ["2", "1", "4"]) for (const name of ["p3", "p1", "p2"]) insert(name, row);
+{changes}
+console.log(JSON.stringify([JSON.parse(db.serialize()).collections[0], rows.find({{ PartitionKey: "p3" }}).length]));
+"""
+    file, found = run(tmp_path, program)
+    data, indices = file["data"], file["binaryIndices"]
+    assert found == sum(row["PartitionKey"] == "p3" for row in data) > 1
+    for name in ("PartitionKey", "RowKey"):
+        values = indices[name]["values"]
+        assert sorted(values) == list(range(len(data)))
+        assert [data[at][name] for at in values] == sorted(row[name] for row in data)
+
+
+def test_a_search_of_an_index_finds_rows_that_were_just_inserted(tmp_path: Path) -> None:
+    program = ROWS + 'insert("b", "1"); insert("a", "1"); console.log(rows.find({ PartitionKey: "a" }).length);'
+    assert run(tmp_path, program) == 1
+
+
+def test_a_write_takes_no_longer_with_many_rows(tmp_path: Path) -> None:
+    program = (
+        ROWS
+        + """
+for (let i = 0; i < 2000; i += 1) { insert(`instance-${i}`, ""); }
+const first = rows.findOne({ RowKey: "", PartitionKey: "instance-7" });
+reads = 0;
+insert("another", "");
+const inserting = reads;
+rows.update(first);
+const updating = reads - inserting;
+rows.remove(first);
+console.log(JSON.stringify([inserting, updating, reads - inserting - updating]));
+"""
+    )
+    assert max(run(tmp_path, program)) < 10
+
+
 def test_signature_is_the_same_with_a_prepared_key(tmp_path: Path) -> None:
     (tmp_path / "common" / "utils").mkdir(parents=True)
     (tmp_path / "common" / "utils" / "utils.js").write_text(

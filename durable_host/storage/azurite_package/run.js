@@ -33,16 +33,17 @@ process.stdin.on("error", stop);
 process.stdin.resume();
 process.stdin.unref();
 
-// Fixes two slow paths in Azurite's database that make it stop responding. Its responses do not change.
+// Fixes slow paths in Azurite's database, some of which make it stop responding. Its responses do not change.
 function fixDatabase() {
-  let collection;
+  let loki;
   try {
-    collection = require(require.resolve("lokijs", { paths: [path.dirname(path.resolve(program))] })).Collection.prototype;
+    loki = require(require.resolve("lokijs", { paths: [path.dirname(path.resolve(program))] }));
   } catch {
     return; // another version of Azurite, with another database
   }
-  removeSingleDocumentsInPlace(collection);
-  findRowsByTheNarrowerKey(collection);
+  removeSingleDocumentsInPlace(loki.Collection.prototype);
+  findRowsByBothKeys(loki.Collection.prototype);
+  sortRowsLate(loki);
 }
 
 // To remove a batch of documents, the database sorts every index again, even if the batch has one document. Azurite
@@ -55,38 +56,97 @@ function removeSingleDocumentsInPlace(collection) {
   };
 }
 
+function hasRows({ binaryIndices, cloneObjects }) {
+  return !cloneObjects && binaryIndices.PartitionKey !== undefined && binaryIndices.RowKey !== undefined;
+}
+
 // Azurite looks up a row by RowKey and PartitionKey, in this order, and the database uses only the index of the first:
 // it then checks every row with that RowKey. All instances of a task hub have the same RowKeys, so each read and write
-// of a row takes longer the more instances there are. Here the rows with the same PartitionKey are checked, or those
-// with the same RowKey if they are fewer.
-const FEW_ROWS = 32;
-
-function findRowsByTheNarrowerKey(collection) {
-  const findOne = collection.findOne;
+// of a row takes longer the more instances there are. Here a map has the rows by both keys.
+function findRowsByBothKeys(collection) {
+  const { add, remove, clear, removeBatchByPositions, findOne } = collection;
+  const maps = new WeakMap();
+  const key = ({ PartitionKey, RowKey }) => `${PartitionKey}\0${RowKey}`;
+  const mapOf = (rows) => {
+    if (!maps.has(rows)) {
+      maps.set(rows, new Map(rows.data.map((row) => [key(row), row.$loki])));
+    }
+    return maps.get(rows);
+  };
   collection.findOne = function (query) {
-    const { PartitionKey, RowKey, ...others } = query || {};
-    const areKeys = typeof PartitionKey === "string" && typeof RowKey === "string" && Object.keys(others).length === 0;
-    const indices = this.binaryIndices;
-    if (!areKeys || !indices.PartitionKey || !indices.RowKey || this.cloneObjects) {
+    const { PartitionKey, RowKey } = query || {};
+    const areKeys = typeof PartitionKey === "string" && typeof RowKey === "string" && Object.keys(query).length === 2;
+    if (!areKeys || !hasRows(this)) {
       return findOne.call(this, query);
     }
-    const range = (name) => {
-      this.ensureIndex(name);
-      const [first, last] = this.calculateRange("$eq", name, query[name]);
-      return { first, last, rows: indices[name].values };
-    };
-    let narrower = range("PartitionKey");
-    if (narrower.last - narrower.first >= FEW_ROWS) {
-      const other = range("RowKey");
-      narrower = other.last - other.first < narrower.last - narrower.first ? other : narrower;
+    const id = mapOf(this).get(key(query));
+    return id === undefined ? null : this.get(id);
+  };
+  collection.add = function (row) {
+    const added = add.call(this, row);
+    if (hasRows(this)) {
+      mapOf(this).set(key(row), row.$loki);
     }
-    for (let position = narrower.first; position <= narrower.last; position += 1) {
-      const row = this.data[narrower.rows[position]];
-      if (row.RowKey === RowKey && row.PartitionKey === PartitionKey) {
-        return row;
+    return added;
+  };
+  collection.remove = function (row) {
+    if (typeof row?.$loki === "number") {
+      maps.get(this)?.delete(key(row));
+    } else {
+      maps.delete(this);
+    }
+    return remove.call(this, row);
+  };
+  collection.removeBatchByPositions = function (positions) {
+    maps.delete(this);
+    return removeBatchByPositions.call(this, positions);
+  };
+  collection.clear = function (options) {
+    maps.delete(this);
+    return clear.call(this, options);
+  };
+}
+
+// The database keeps two sorted arrays of all rows, one by each key, and changes both with each write of a row. With the
+// map, only the data file needs them, for an Azurite that runs without this program. Here they are sorted when the file
+// is written. The arrays have the positions of the rows, and the rows that were inserted last are missing until then.
+function sortRowsLate(loki) {
+  const { adaptiveBinaryIndexInsert, adaptiveBinaryIndexUpdate, adaptiveBinaryIndexRemove, calculateRange } =
+    loki.Collection.prototype;
+  const { serialize } = loki.prototype;
+  const { $lt, $gt } = loki.LokiOps;
+  const sort = ({ binaryIndices, data }) => {
+    for (const [name, { values }] of Object.entries(binaryIndices)) {
+      if (values.length < data.length) {
+        for (let position = values.length; position < data.length; position += 1) {
+          values.push(position);
+        }
+        const compare = (a, b) => (a === b ? 0 : $lt(a, b) ? -1 : $gt(a, b) ? 1 : 0);
+        values.sort((a, b) => compare(data[a][name], data[b][name]));
       }
     }
-    return null;
+  };
+  loki.Collection.prototype.adaptiveBinaryIndexInsert = function (position, name) {
+    return hasRows(this) ? undefined : adaptiveBinaryIndexInsert.call(this, position, name);
+  };
+  loki.Collection.prototype.adaptiveBinaryIndexUpdate = function (position, name) {
+    return hasRows(this) ? undefined : adaptiveBinaryIndexUpdate.call(this, position, name); // keys never change
+  };
+  loki.Collection.prototype.adaptiveBinaryIndexRemove = function (position, name, ...options) {
+    if (!hasRows(this)) {
+      return adaptiveBinaryIndexRemove.call(this, position, name, ...options);
+    }
+    this.binaryIndices[name].values.length = 0;
+  };
+  loki.Collection.prototype.calculateRange = function (...options) {
+    if (hasRows(this)) {
+      sort(this);
+    }
+    return calculateRange.apply(this, options);
+  };
+  loki.prototype.serialize = function (options) {
+    this.collections.filter(hasRows).forEach(sort);
+    return serialize.call(this, options);
   };
 }
 
