@@ -8,11 +8,14 @@ import contextvars
 import logging
 import os
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar
 
 from . import failures, http_stream, logs, scope, trace
+from .call_threads import CallThreads
 from .channel import PipeChannel
 from .function_call import Answer, FunctionCall
 from .loaded import LoadedApp, LoadedFunction
@@ -20,6 +23,7 @@ from .loop_watchdog import LoopWatchdog
 from .streamed_calls import StreamedCall, StreamedCalls
 
 ORCHESTRATOR_THREADS = 4
+IDLE_CHECK_SECONDS = 0.005
 GIVEN_UP = "the host abandoned the invocation"
 
 _T = TypeVar("_T")
@@ -34,16 +38,15 @@ class CallDispatcher:
         self._channel = channel
         self._loop = loop
         self._watchdog = LoopWatchdog(loop, channel)
-        self._threads = ThreadPoolExecutor(_thread_count(channel), thread_name_prefix="durable-host-sync")
-        self._orchestrator_threads = ThreadPoolExecutor(ORCHESTRATOR_THREADS, "durable-host-orchestrator")
+        self._threads = CallThreads(_thread_count(channel), "durable-host-sync")
+        self._orchestrator_threads = CallThreads(ORCHESTRATOR_THREADS, "durable-host-orchestrator")
         self._sessions: Any = None
         self._numbered_sessions: Any = None
         self._sessions_lock = threading.Lock()
         self._streams = StreamedCalls(self._run_in_thread)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._waiting: dict[str, Future[None]] = {}
-        self._running = 0
-        self._idle = threading.Condition()
+        self._waiting: dict[str, Callable[[], None]] = {}
+        self._running: set[str] = set()
         self._asgi_startup = asyncio.Lock()
 
     def handle(self, header: dict[str, Any], blob: bytes) -> Callable[[], None] | None:
@@ -56,7 +59,7 @@ class CallDispatcher:
         elif kind == "forget":
             for sessions in (self._sessions, self._numbered_sessions):
                 if sessions is not None:
-                    self._orchestrator_threads.submit(sessions.forget, header["key"])
+                    self._orchestrator_threads.run(partial(sessions.forget, header["key"]))
         elif kind == "stream":
             return self._stream(header, blob)
         elif kind in http_stream.FRAMES:
@@ -67,8 +70,15 @@ class CallDispatcher:
 
     def wait_idle(self, timeout: float) -> bool:
         """Wait until no call is running; False after `timeout` seconds."""
-        with self._idle:
-            return self._idle.wait_for(lambda: not self._running, timeout)
+        until = time.monotonic() + timeout
+        while self._running and time.monotonic() < until:
+            time.sleep(IDLE_CHECK_SECONDS)
+        return not self._running
+
+    def end_threads(self) -> None:
+        """Wait for the calls that still run in threads."""
+        self._threads.end()
+        self._orchestrator_threads.end()
 
     @property
     def has_started_asgi(self) -> bool:
@@ -89,7 +99,7 @@ class CallDispatcher:
             return None
         call = FunctionCall(self._app.sdk, function, header, blob)
         if function.signature.is_async:
-            self._begin()
+            self._running.add(call.scope[0])
             return lambda: self._start_task(call, self._run_function)
         self._submit(self._threads, call.scope[0], lambda: self._run_sync(call))
         return None
@@ -100,7 +110,7 @@ class CallDispatcher:
             self._channel.send(_unknown(header))
             return None
         call = StreamedCall(self._app.sdk, function, header, blob, self._channel)
-        self._begin()
+        self._running.add(call.scope[0])
 
         def start() -> None:
             self._streams.open(call)
@@ -109,21 +119,25 @@ class CallDispatcher:
 
         return start
 
-    def _submit(self, threads: ThreadPoolExecutor, invocation_id: str, run: Callable[[], None]) -> None:
+    def _submit(self, threads: CallThreads, invocation_id: str, run: Callable[[], None]) -> None:
         """Run a call in one of `threads`. While it waits for a free thread, `_take_back` can end it."""
-        self._begin()
+        self._running.add(invocation_id)
+        self._waiting[invocation_id] = run
         try:
-            waiting = threads.submit(run)
+            threads.run(lambda: self._run_waiting(invocation_id))
         except BaseException:
-            self._end()
+            self._waiting.pop(invocation_id, None)
+            self._running.discard(invocation_id)
             raise
-        self._waiting[invocation_id] = waiting
-        waiting.add_done_callback(lambda _: self._waiting.pop(invocation_id, None))
+
+    def _run_waiting(self, invocation_id: str) -> None:
+        run = self._waiting.pop(invocation_id, None)
+        if run is not None:
+            run()
 
     def _take_back(self, invocation_id: str) -> bool:
         """End a call that no thread has begun; False if there is none."""
-        waiting = self._waiting.get(invocation_id)
-        if waiting is None or not waiting.cancel():
+        if self._waiting.pop(invocation_id, None) is None:
             return False
         self._answer(_unstarted(invocation_id), self._channel.send)
         return True
@@ -182,7 +196,7 @@ class CallDispatcher:
             trace.enter(call.trace_parent, call.trace_state)
             return run()
 
-        running = self._threads.submit(self._in_scope, call.scope, work)
+        running = self._threads.result_of(lambda: self._in_scope(call.scope, work))
         future = asyncio.wrap_future(running)
         try:
             return await asyncio.shield(future)
@@ -259,21 +273,11 @@ class CallDispatcher:
         except Exception as error:
             write({"k": "failed", "i": answer[0]["i"], **failures.describe(error)})
         finally:
-            self._end()
+            self._running.discard(answer[0]["i"])
 
     def _cancel(self, invocation_id: str) -> None:
         if (task := self._tasks.get(invocation_id)) is not None:
             task.cancel(GIVEN_UP)
-
-    def _begin(self) -> None:
-        with self._idle:
-            self._running += 1
-
-    def _end(self) -> None:
-        with self._idle:
-            self._running -= 1
-            if not self._running:
-                self._idle.notify_all()
 
 
 def _unknown(header: dict[str, Any]) -> dict[str, Any]:

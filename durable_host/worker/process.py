@@ -86,6 +86,7 @@ class AppWorker:
             # A normal exit would wait for threads and leave processes behind.
             atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
             orphan.end(self._host)
+        dispatcher.end_threads()
 
     def _run(self, turn_loop: Callable[[], object]) -> None:
         try:

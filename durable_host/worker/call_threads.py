@@ -1,0 +1,74 @@
+"""The threads in which plain functions and orchestrators run.
+
+`ThreadPoolExecutor` does the same, but creates a future with a lock for each call. Nobody waits for these futures, and
+they take a sixth of the worker's CPU time.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+_T = TypeVar("_T")
+
+
+class CallThreads:
+    """Up to `limit` threads (None: Python's default for pools). A new one starts if all others are busy."""
+
+    def __init__(self, limit: int | None, name: str) -> None:
+        self._limit = limit or min(32, (os.cpu_count() or 1) + 4)
+        self._name = name
+        self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._free = 0
+        self._threads: list[threading.Thread] = []
+
+    def run(self, call: Callable[[], object]) -> None:
+        """Run `call` in a thread, in the order of these requests. Raises RuntimeError if no thread can be started."""
+        with self._lock:
+            if self._free:
+                self._free -= 1
+            elif len(self._threads) < self._limit:
+                self._start()
+        self._calls.put(call)
+
+    def result_of(self, call: Callable[[], _T]) -> Future[_T]:
+        """Run `call` in a thread. Its result or error is that of the future."""
+        result: Future[_T] = Future()
+
+        def run() -> None:
+            if result.set_running_or_notify_cancel():
+                try:
+                    result.set_result(call())
+                except BaseException as error:
+                    result.set_exception(error)
+
+        self.run(run)
+        return result
+
+    def end(self) -> None:
+        """Wait for the calls and end the threads."""
+        self._calls.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}")
+        thread.start()
+        self._threads.append(thread)
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            try:
+                call()
+            except BaseException:
+                traceback.print_exc()
+            del call
+            with self._lock:
+                self._free += 1
+        self._calls.put(None)

@@ -1,0 +1,90 @@
+"""The threads of the worker in which plain functions and orchestrators run."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from durable_host.worker.call_threads import CallThreads
+
+Make = Callable[[int], CallThreads]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    made: list[CallThreads] = []
+
+    def threads(limit: int) -> CallThreads:
+        made.append(CallThreads(limit, "call"))
+        return made[-1]
+
+    yield threads
+    for one in made:
+        one.end()
+
+
+def name() -> str:
+    return threading.current_thread().name
+
+
+def test_calls_of_one_thread_run_in_order(make: Make) -> None:
+    threads, seen = make(1), list[int]()
+    for number in range(20):
+        threads.run(lambda number=number: seen.append(number))
+    assert threads.result_of(lambda: list(seen)).result(10) == list(range(20))
+
+
+def test_thread_that_is_free_is_used_again(make: Make) -> None:
+    threads = make(10)
+    first = threads.result_of(name).result(10)
+    names = {threads.result_of(name).result(10) for _ in range(5)}
+    assert first == "call_0"
+    assert len(names | {first}) <= 2  # the first one may not have been free yet
+
+
+def test_calls_run_at_the_same_time_up_to_the_limit(make: Make) -> None:
+    threads = make(3)
+    together = threading.Barrier(4)
+    running = [threads.result_of(lambda: (together.wait(10), name())[1]) for _ in range(3)]
+    waiting = threads.result_of(name)
+    assert not waiting.done()
+    together.wait(10)
+    names = {one.result(10) for one in running}
+    assert names == {"call_0", "call_1", "call_2"}
+    assert waiting.result(10) in names
+
+
+def test_failing_call_is_printed_and_ends_no_thread(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
+    threads = make(1)
+
+    def fail() -> None:
+        raise ValueError("not like this")
+
+    threads.run(fail)
+    assert threads.result_of(name).result(10) == "call_0"
+    assert "ValueError: not like this" in capsys.readouterr().err
+
+
+def test_error_of_a_call_is_that_of_its_future(make: Make) -> None:
+    def end() -> None:
+        raise SystemExit(3)
+
+    assert isinstance(make(1).result_of(end).exception(10), SystemExit)
+
+
+def test_future_that_is_cancelled_in_time_does_not_run(make: Make) -> None:
+    threads, go_on, seen = make(1), threading.Event(), list[str]()
+    busy = threads.result_of(lambda: go_on.wait(10))
+    late = threads.result_of(lambda: seen.append("ran"))
+    assert late.cancel()
+    go_on.set()
+    assert busy.result(10)
+    assert threads.result_of(lambda: list(seen)).result(10) == []
+
+
+def test_end_waits_for_the_calls() -> None:
+    threads, seen = CallThreads(2, "call"), list[int]()
+    for number in range(50):
+        threads.run(lambda number=number: seen.append(number))
+    threads.end()
+    assert sorted(seen) == list(range(50))
