@@ -15,6 +15,7 @@ from yarl import URL
 from durable_host.storage.auth import Authorization
 from durable_host.storage.connection_pool import NewestFirstConnector
 from durable_host.storage.errors import UNAVAILABLE, StorageError, StorageUnavailable, sentence_for, storage_error
+from durable_host.storage.plain_http import PlainHttp
 from durable_host.storage.standstill import STALL_SECONDS, Standstill
 
 Query = Sequence[tuple[str, str]]
@@ -45,19 +46,28 @@ class RequestSession(Protocol):
 
 
 class AccountSession:
-    """The aiohttp session of one account. The first request opens it, in the current event loop."""
+    """The connections of one account: plain ones, and a session of aiohttp for TLS, which the first request opens."""
 
     def __init__(self, max_connections: int, keepalive: float) -> None:
         self._max_connections = max_connections
         self._keepalive = keepalive
+        self._timeout = aiohttp.ClientTimeout(sock_read=ANSWER_TIMEOUT, sock_connect=CONNECT_TIMEOUT)
+        self._plain = PlainHttp(max_connections, keepalive, self._timeout)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
-    def get(self) -> aiohttp.ClientSession:
-        """The open session."""
+    def get(self) -> "AccountSession":
+        """What sends requests."""
+        if self._closed:
+            raise StorageUnavailable(0, "Closed", "The storage account's connections are already closed")
+        return self
+
+    def request(self, method: str, url: URL, **options: Any) -> Any:
+        """Send a request, like `request` of aiohttp's ClientSession."""
+        return (self._plain if url.scheme == "http" else self._over_tls()).request(method, url, **options)
+
+    def _over_tls(self) -> aiohttp.ClientSession:
         if self._session is None:
-            if self._closed:
-                raise StorageUnavailable(0, "Closed", "The storage account's connections are already closed")
             self._session = aiohttp.ClientSession(
                 connector=NewestFirstConnector(
                     limit=0, limit_per_host=self._max_connections, keepalive_timeout=self._keepalive
@@ -65,13 +75,14 @@ class AccountSession:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=(ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT),
-                timeout=aiohttp.ClientTimeout(sock_read=ANSWER_TIMEOUT, sock_connect=CONNECT_TIMEOUT),
+                timeout=self._timeout,
             )
         return self._session
 
     async def close(self) -> None:
         """Close all connections; further requests fail."""
         self._closed = True
+        await self._plain.close()
         session, self._session = self._session, None
         if session is not None:
             await session.close()
