@@ -146,8 +146,11 @@ def _chaos_of(config: HostConfig) -> "Chaos | None":
 
 def _import_services() -> "type[Services]":
     late_certificates.install()
-    from durable_host.host.composition import Services
-
+    gc.disable()  # Modules are not garbage; `_keep_for_good` collects the little that is.
+    try:
+        from durable_host.host.composition import Services
+    finally:
+        gc.enable()
     return Services
 
 
