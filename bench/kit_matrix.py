@@ -1,8 +1,9 @@
 """Runs the tests of the tutorial (docs/how-to/test-your-app.md) on each Python and both generations of the SDK.
 
-`python -m bench.kit_matrix` takes the interpreters that it finds; `--python PATH` names others. For each it installs
-this project and pytest into an environment in `build/matrix`. The 2.x SDK needs Python 3.13: on an older one, the tests
-run there and the app on 3.13. Ends with 1 if a combination fails. Uses only the standard library.
+`python -m bench.kit_matrix` takes the interpreters that it finds; `--python PATH` names others, and `--pytest 8.3.*` a
+version of pytest. For each interpreter it installs this project and pytest into an environment in `build/matrix`. The
+2.x SDK needs Python 3.13: on an older one, the tests run there and the app on 3.13. Ends with 1 if a combination fails.
+Uses only the standard library.
 """
 
 import argparse
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "how-to" / "test-your-app.md"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 SDKS = {"1.x": "azure-functions-durable>=1.5,<2", "2.x": "azure-functions-durable==2.0.0rc3"}
-OF_TESTS = (f"{ROOT}[grpc]", "pytest", "pytest-asyncio", "azure-storage-queue")
+OF_TESTS = (f"{ROOT}[grpc]", "pytest-asyncio", "azure-storage-queue")
 _FILE = re.compile(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SAVE = """
 from durable_host.testing import FunctionApp
@@ -45,11 +46,13 @@ def main() -> int:
         prog="python -m bench.kit_matrix", description="Run the tutorial's tests everywhere."
     )
     parser.add_argument("--python", action="append", default=[], metavar="PATH", help="an interpreter; repeatable")
+    parser.add_argument("--pytest", default="", metavar="VERSION", help="such as 8.3.*; the default is the newest one")
     parser.add_argument("--envs", type=Path, default=ROOT / "build" / "matrix", help="where environments are kept")
     given = parser.parse_args()
     found = {version_of(path): path for path in map(Path, given.python)} or interpreters()
     failed = 0
-    for one in combinations(found, given.envs):
+    pytest = f"pytest=={given.pytest}" if given.pytest else "pytest"
+    for one in combinations(found, given.envs, pytest):
         code, summary = tried(one)
         failed += code != 0
         print(f"Python {one.version}, app of {one.sdk} on {version_of(one.app)}: {summary}", flush=True)
@@ -74,13 +77,13 @@ def version_of(python: Path) -> str:
     return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def combinations(found: dict[str, Path], envs: Path) -> Iterator[Combination]:
+def combinations(found: dict[str, Path], envs: Path, pytest: str) -> Iterator[Combination]:
     newest_of_2x = next((version for version in ("3.13", "3.14") if version in found), None)
     for version, python in found.items():
-        of_1x = environment(envs / f"{version}-1.x", python, *OF_TESTS, SDKS["1.x"])
+        of_1x = environment(envs / f"{version}-1.x", python, *OF_TESTS, pytest, SDKS["1.x"])
         yield Combination(version, "1.x", of_1x, of_1x)
         if version >= "3.13":
-            of_2x = environment(envs / f"{version}-2.x", python, *OF_TESTS, SDKS["2.x"])
+            of_2x = environment(envs / f"{version}-2.x", python, *OF_TESTS, pytest, SDKS["2.x"])
             yield Combination(version, "2.x", of_2x, of_2x)
         elif newest_of_2x is not None:
             app = environment(envs / f"app-{newest_of_2x}", found[newest_of_2x], SDKS["2.x"])

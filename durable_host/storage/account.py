@@ -1,5 +1,6 @@
 """A storage account: its three services with one session."""
 
+import asyncio
 from typing import Any
 
 from durable_host.config.connection import Connection
@@ -9,7 +10,7 @@ from durable_host.storage.errors import StorageError
 from durable_host.storage.queues import QueueService
 from durable_host.storage.standstill import Standstill
 from durable_host.storage.tables import TableService
-from durable_host.storage.transport import AccountSession, HttpChannel, RequestSession
+from durable_host.storage.transport import AccountSession, HttpChannel, Pause, RequestSession
 
 _KEEPALIVE = 60.0
 """Seconds that a connection stays open without a request. It is less than the services allow."""
@@ -20,7 +21,7 @@ class StorageAccount:
 
     `max_connections` is a limit per service. Accessing a service without an endpoint in the connection raises
     StorageError `NoEndpoint`. `credential` (an async token credential) replaces the one described by the connection's
-    identity settings. `session` replaces the network.
+    identity settings. `session` replaces the network, and `pause` waits before a request is repeated.
     """
 
     def __init__(
@@ -30,9 +31,11 @@ class StorageAccount:
         max_connections: int = 16,
         credential: Any = None,
         session: RequestSession | None = None,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         self.connection = connection
         self.standstill = Standstill()
+        self._pause = pause
         self._session = session or AccountSession(max_connections, _KEEPALIVE)
         self._credential = credential
         self._owns_credential = False
@@ -91,6 +94,7 @@ class StorageAccount:
             self._session,
             authorization(self.connection, tables=service == "table", token=self._token),
             self.standstill,
+            self._pause,
         )
         self._channels.append(channel)
         return channel

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from io import BytesIO
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -19,6 +19,8 @@ from durable_host.storage.plain_http import PlainHttp
 from durable_host.storage.standstill import STALL_SECONDS, Standstill
 
 Query = Sequence[tuple[str, str]]
+Pause = Callable[[float], Awaitable[None]]
+"""Waits for some seconds."""
 
 RETRY_DELAYS = (0.0, 0.1, 0.3, 0.8, 1.5)
 CONNECT_TIMEOUT = 5.0
@@ -115,6 +117,7 @@ class HttpChannel:
         session: RequestSession,
         authorization: Authorization,
         standstill: Standstill | None = None,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         url = URL(endpoint, encoded=True)
         self.service = service
@@ -124,6 +127,7 @@ class HttpChannel:
         self._session = session
         self._authorization = authorization
         self._standstill = standstill or Standstill()
+        self._pause = pause
         self.requests = 0
         """The attempts since the start."""
         self._name = f"The {service} service at {self._origin}{self.base_path}"
@@ -188,7 +192,7 @@ class HttpChannel:
                 after_retry = True
             finally:
                 watch.end()
-            await asyncio.sleep(RETRY_DELAYS[attempt])
+            await self._pause(RETRY_DELAYS[attempt])
             attempt += 1
 
     def error(self, reply: StorageResponse, path: str) -> StorageError:

@@ -10,16 +10,19 @@ import pytest
 from durable_host.errors import ConfigurationError
 from durable_host.testing.indexed_app import app_folder
 
+__tracebackhide__ = True
+
 _MARK = "function_app"
-_OPTIONS = ("root", "settings", "python")
+_OPTIONS = ("root", "settings", "python", "real_accounts")
 
 
 class AppChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """An app and the settings for its tests."""
+    """An app and the settings for its tests. `real_accounts` are settings whose accounts a live app may use."""
 
     root: Path
     settings: tuple[tuple[str, str], ...] = ()
     python: Path | None = None
+    real_accounts: tuple[str, ...] = ()
 
 
 def app_choice(test: pytest.Item) -> AppChoice:
@@ -44,6 +47,7 @@ def app_choice(test: pytest.Item) -> AppChoice:
         root=app_folder(root),
         settings=tuple(sorted(settings.items())),
         python=None if python is None else _base(config) / Path(python).expanduser(),
+        real_accounts=tuple(given.get("real_accounts") or config.getini("durable_host_real_accounts")),
     )
 
 

@@ -70,9 +70,10 @@ class AppInMemory:
         self.storage = MemoryStorage(self.clock, indexed.ports)
         self._keeps_accounts = indexed.keeps_accounts
         if self._keeps_accounts:
-            self._accounts = Accounts(self._config.settings)
+            self._accounts = self.accounts_of_test = Accounts(self._config.settings)
         else:
             self._accounts = Accounts(self._config.settings, opens=self.storage.client)
+            self.accounts_of_test = Accounts(self._config.settings, opens=self.storage.client_of_test)
         self._invoker = Invoker(self._pool, BindingRegistry(), clock=self.clock)
         self._app: ServedApp | None = None
         self._durable: DurableServices | None = None
@@ -180,7 +181,8 @@ class AppInMemory:
         language = language_of(self._config.runtime, index.sdk_versions)
         doubles = self._doubles = Doubles(double_names(functions), language)
         bound = self.clock.bound
-        self._invoker.adopt(with_bound(with_stand_ins(app.pipeline, doubles, self._config.runtime), bound))
+        pipeline = with_stand_ins(app.pipeline, doubles, self._config.runtime, app.functions.not_served)
+        self._invoker.adopt(with_bound(pipeline, bound))
         hub = SqliteTaskHub(":memory:", self._config.host.durable.hub_name, self.clock)
         run = active_run()
         chaos = self._chaos = ChaosStage(run, hub, self.clock) if run is not None else None

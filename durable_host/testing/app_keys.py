@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 
 from durable_host.web.keys.records import DEFAULT, HostKeys
 
+__tracebackhide__ = True
+
 
 class AppKeys:
     """The keys that callers of the app need. Send one in the header `x-functions-key`, or in the query: `?code=KEY`."""

@@ -21,6 +21,8 @@ from durable_host.testing.table_handle import TableHandle
 from durable_host.testing.time_span import time_span
 from durable_host.testing.wait_condition import status_name
 
+__tracebackhide__ = True
+
 _REPORTED = 5
 
 
@@ -101,7 +103,6 @@ class AppUnderTest(Settled):
 
         Raises LookupError if the app has no such activity.
         """
-        __tracebackhide__ = True
         return self._backend.doubles.activity(name)
 
     def output(self, function: str, binding: str | None = None) -> OutputRecorder:
@@ -110,7 +111,6 @@ class AppUnderTest(Settled):
         `binding` is the parameter's name or `$return`; it may be left out if the function has only one output. Raises
         LookupError if the app has no such output.
         """
-        __tracebackhide__ = True
         return self._backend.doubles.output(function, binding)
 
     def call(self, function: str, data: Any = "") -> Any:

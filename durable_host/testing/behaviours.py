@@ -14,6 +14,8 @@ import msgspec
 from durable_host.testing.loop_thread import in_callback
 from durable_host.testing.stand_ins import ErrorInPlace, Replacement
 
+__tracebackhide__ = True
+
 Answer = Callable[[Any], Any]
 """A function that gets the value of a call. Its result, or what it raises, replaces the real thing."""
 

@@ -8,6 +8,8 @@ from durable_host.storage.errors import NotFound
 from durable_host.testing.app_backend import AppBackend
 from durable_host.testing.settled import Settled
 
+__tracebackhide__ = True
+
 
 class ContainerHandle(Settled):
     """The container `name`. It need not exist yet: the first upload creates it."""

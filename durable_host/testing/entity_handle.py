@@ -6,6 +6,8 @@ from durable_host.testing.app_backend import AppBackend
 from durable_host.testing.json_values import value_of
 from durable_host.testing.settled import Settled
 
+__tracebackhide__ = True
+
 
 class EntityHandle(Settled):
     """The entity `name` with `key`. It need not exist."""

@@ -10,6 +10,8 @@ from durable_host.dashboard.views.ledger import LedgerEvent, LedgerFate
 from durable_host.testing.json_values import as_json, value_of
 from durable_host.testing.wait_condition import ANY
 
+__tracebackhide__ = True
+
 _LOST: Final = frozenset({"dropped", "neverTaken", "caseDiffers"})
 _TAKEN: Final = frozenset({"taken", "takenTwice"})
 
@@ -91,7 +93,6 @@ class EventLedger:
 
     def assert_taken(self, name: str, data: Any = ANY, *, times: int | None = None) -> None:
         """A wait has taken an event with this name, with this data and exactly so many `times` if given."""
-        __tracebackhide__ = True
         found = [event for event in self.of(name) if event.is_taken and (data is ANY or event.data == data)]
         if found and (times is None or len(found) == times):
             return
@@ -102,18 +103,15 @@ class EventLedger:
 
     def assert_not_taken(self, name: str) -> None:
         """No wait has taken an event with this name."""
-        __tracebackhide__ = True
         if any(event.is_taken for event in self.of(name)):
             self._fail(f"An event '{name}' was taken by {self._title}")
 
     def assert_none_lost(self) -> None:
         """Each event was taken by a wait, or is kept for one."""
-        __tracebackhide__ = True
         if self.lost:
             self._fail(f"{self._title} has lost {_counted(len(self.lost))}")
 
     def _fail(self, what: str) -> None:
-        __tracebackhide__ = True
         lines = "\n".join(f"{'>' if event.is_lost else ' '} {event}" for event in self.events)
         raise AssertionError(f"{what}.\n(> lost)\n\n{lines or '  (no external events)'}")
 

@@ -18,6 +18,8 @@ from typing import Self
 from durable_host.testing.app_under_test import AppUnderTest
 from durable_host.testing.memory_backend import MemoryBackend
 
+__tracebackhide__ = True
+
 _START = datetime(2024, 1, 1, tzinfo=UTC)
 
 

@@ -16,6 +16,8 @@ from durable_host.testing.history_row import (
     pattern_type,
 )
 
+__tracebackhide__ = True
+
 
 class InstanceHistory:
     """The events of the current execution, oldest first. It does not change; read it again for a newer one.
@@ -52,7 +54,6 @@ class InstanceHistory:
 
     def assert_matches(self, expected: Sequence[RowPattern]) -> None:
         """The history has exactly these events, in this order."""
-        __tracebackhide__ = True
         rows = self._compared(expected)
         if len(rows) == len(expected) and all(map(is_match, expected, rows)):
             return
@@ -61,7 +62,6 @@ class InstanceHistory:
 
     def assert_contains(self, expected: Sequence[RowPattern] | RowPattern) -> None:
         """The history has these events in this order; others may be before, between and after them."""
-        __tracebackhide__ = True
         patterns = [expected] if isinstance(expected, str) or not isinstance(expected, Sequence) else list(expected)
         rows = self._compared(patterns)
         found = _subsequence(patterns, rows)
@@ -76,7 +76,6 @@ class InstanceHistory:
 
     def assert_not_contains(self, pattern: RowPattern) -> None:
         """The history has no such event. Raises ValueError for a type that no event has."""
-        __tracebackhide__ = True
         kind = pattern_type(pattern)
         if kind is not None and kind not in EVENT_CLASS_BY_NAME:
             hint = closest(kind, EVENT_CLASS_BY_NAME)

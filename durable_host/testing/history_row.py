@@ -11,6 +11,8 @@ from durable_host.dashboard.views.history_table import HistoryTable
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.testing.json_values import as_json, received_value
 
+__tracebackhide__ = True
+
 RowPattern = str | Mapping[str, Any]
 """`"TimerFired"`, `"TaskScheduled charge"`, or a mapping such as `{"type": "EventRaised", "data": {"ok": True}}`."""
 

@@ -9,6 +9,8 @@ from durable_host.durable.engine.decisions import HTTP_ACTIVITY
 from durable_host.testing.json_values import as_json
 from durable_host.testing.stand_ins import ErrorInPlace, Replacement
 
+__tracebackhide__ = True
+
 CALL_HTTP: Final = "call_http"
 """The name of the double of all requests."""
 

@@ -11,13 +11,15 @@ import msgspec
 
 from durable_host.config import HostConfig, StartOptions, load, project
 from durable_host.durable.api.rpc_server import OTHER_PORTS, TRIES
-from durable_host.errors import ConfigurationError, HostError
+from durable_host.errors import ConfigurationError
 from durable_host.host.worker_start import worker_options
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
 from durable_host.testing.error_notes import with_notes
 from durable_host.testing.memory_storage.memory_connections import MemoryPorts, settings_in_memory
 from durable_host.testing.memory_storage.memory_server import MemoryServer
+
+__tracebackhide__ = True
 
 _GRACE = 1.0
 _LOOKS_EVERY = 0.001
@@ -27,11 +29,12 @@ _REMEDY = "Name its folder: pytest --function-app PATH, 'durable_host_app' in th
 def app_folder(root: Path) -> Path:
     """The folder of the app that is in `root` or above it. Raises ConfigurationError if there is none."""
     if not root.is_dir():
-        raise ConfigurationError(f"{root} is not a folder, so no app can be tested there.", remedy=_REMEDY)
+        raise with_notes(ConfigurationError(f"{root} is not a folder, so no app can be tested there.", remedy=_REMEDY))
     try:
         return project.find_root(root)
     except ConfigurationError as error:
-        raise ConfigurationError(error.message, cause=error.cause, remedy=_REMEDY, code=error.code) from error
+        found = ConfigurationError(error.message, cause=error.cause, remedy=_REMEDY, code=error.code)
+        raise with_notes(found) from error
 
 
 class IndexedApp:
@@ -64,23 +67,19 @@ class IndexedApp:
         cls, root: Path, environ: Mapping[str, str], *, python: Path | None, keeps_accounts: bool = False
     ) -> "IndexedApp":
         """Load the app that is in `root` or above it. Raises HostError if it does not load."""
-        try:
-            config = load(app_folder(root), environ=environ)
-            async with AsyncExitStack() as ending:
-                server = MemoryServer()
-                ending.push_async_callback(server.close)
-                ports = await server.start()
-                if not keeps_accounts:
-                    config = msgspec.structs.replace(config, settings=settings_in_memory(config.settings, ports))
-                pool = WorkerPool(worker_options(config, StartOptions(python=python)))
-                ending.push_async_callback(pool.stop, _GRACE)
-                index = await pool.start()
-                if index.failure is not None:
-                    raise index.failure
-                ending.pop_all()
-        except HostError as error:
-            with_notes(error)
-            raise
+        config = load(app_folder(root), environ=environ)
+        async with AsyncExitStack() as ending:
+            server = MemoryServer()
+            ending.push_async_callback(server.close)
+            ports = await server.start()
+            if not keeps_accounts:
+                config = msgspec.structs.replace(config, settings=settings_in_memory(config.settings, ports))
+            pool = WorkerPool(worker_options(config, StartOptions(python=python)))
+            ending.push_async_callback(pool.stop, _GRACE)
+            index = await pool.start()
+            if index.failure is not None:
+                raise index.failure
+            ending.pop_all()
         return cls(config, pool, index, server, ports, keeps_accounts=keeps_accounts)
 
     def rpc_ports(self) -> list[int]:

@@ -16,6 +16,8 @@ from durable_host.testing.instance_waiting import let_time_pass
 from durable_host.testing.settled import Settled
 from durable_host.testing.wait_condition import ANY, WaitCondition, status_name
 
+__tracebackhide__ = True
+
 
 class InstanceHandle(Settled):
     """The instance `id`. It need not exist yet. Its properties are read again each time.
@@ -97,7 +99,6 @@ class InstanceHandle(Settled):
 
         `limit` is 366 days by default. Raises StillRunning, an AssertionError that describes the instance.
         """
-        __tracebackhide__ = True
         let_time_pass(self._backend, self.id, WaitCondition(has_ended=True), None, limit)
         return self
 
@@ -118,7 +119,6 @@ class InstanceHandle(Settled):
         activity, sub-orchestrator or entity that it has called in its current execution. `condition` gets the instance.
         See `wait` for the limit. Raises StillRunning, TypeError if nothing is given, ValueError for an unknown status.
         """
-        __tracebackhide__ = True
         wanted = WaitCondition(
             status=None if status is None else status_name(status),
             waiting_for=waiting_for,

@@ -6,6 +6,8 @@ from durable_host.testing.instance_record import Instance
 from durable_host.testing.instance_wait import as_instance_wait
 from durable_host.testing.json_values import as_json
 
+__tracebackhide__ = True
+
 _ROWS = 8
 
 

@@ -10,6 +10,8 @@ from durable_host.testing.instance_report import view_report
 from durable_host.testing.instance_wait import as_instance_wait
 from durable_host.testing.wait_condition import TERMINAL, WaitCondition
 
+__tracebackhide__ = True
+
 
 def let_time_pass(
     backend: AppBackend,
@@ -19,7 +21,6 @@ def let_time_pass(
     limit: timedelta | None,
 ) -> None:
     """Return when the condition is met and `also()` is true. Raises StillRunning if that does not happen."""
-    __tracebackhide__ = True
     waiting = _Waiting(backend, instance_id, condition)
     end = backend.now + (limit if limit is not None else backend.longest_wait)
     steps = 0

@@ -5,6 +5,8 @@ from typing import Any
 
 from durable_host.durable.user_code import UserCode, dialect_of, numbers_its_actions
 
+__tracebackhide__ = True
+
 
 def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)

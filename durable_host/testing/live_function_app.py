@@ -8,11 +8,13 @@ with LiveFunctionApp("path/of/the/app") as app:
     assert instance.output == {"status": "expired"}
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from durable_host.testing.app_under_test import AppUnderTest
 from durable_host.testing.live.live_backend import LiveBackend
+
+__tracebackhide__ = True
 
 
 class LiveFunctionApp(AppUnderTest):
@@ -20,8 +22,8 @@ class LiveFunctionApp(AppUnderTest):
 
     `root` is the app's folder or one below it. `settings` take precedence over the environment and local.settings.json,
     `python` over the app's virtual environment. AzureWebJobsStorage, and every other setting that is a development
-    account, refer to the Azurite. Raises HostError if the host does not start. Use it as a context manager, or close
-    it.
+    account, refer to the Azurite. A setting that names a real account is refused, unless it is one of
+    `real_accounts`. Raises HostError if the host does not start. Use it as a context manager, or close it.
 
     The time of the host is that of the machine until a test advances it: timers, schedules of functions and retries
     then fire early, one after the other. The visibility of messages in the app's queues and the leases of blobs keep to
@@ -34,6 +36,7 @@ class LiveFunctionApp(AppUnderTest):
         *,
         settings: Mapping[str, str] | None = None,
         python: str | Path | None = None,
+        real_accounts: Sequence[str] = (),
     ) -> None:
         path = Path(python).absolute() if python is not None else None
-        super().__init__(LiveBackend(Path(root).resolve(), settings or {}, path))
+        super().__init__(LiveBackend(Path(root).resolve(), settings or {}, path, real_accounts))

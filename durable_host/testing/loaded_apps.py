@@ -10,6 +10,8 @@ from durable_host.testing.app_under_test import AppUnderTest, rest
 from durable_host.testing.function_app import FunctionApp
 from durable_host.testing.live_function_app import LiveFunctionApp
 
+__tracebackhide__ = True
+
 A = TypeVar("A", bound=AppUnderTest)
 
 
@@ -62,4 +64,6 @@ def in_memory(choice: AppChoice) -> FunctionApp:
 
 
 def on_a_host(choice: AppChoice) -> LiveFunctionApp:
-    return LiveFunctionApp(choice.root, settings=dict(choice.settings), python=choice.python)
+    return LiveFunctionApp(
+        choice.root, settings=dict(choice.settings), python=choice.python, real_accounts=choice.real_accounts
+    )

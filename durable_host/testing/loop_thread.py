@@ -6,6 +6,8 @@ from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+__tracebackhide__ = True
+
 T = TypeVar("T")
 
 in_callback: ContextVar[bool] = ContextVar("in_callback", default=False)

@@ -12,6 +12,9 @@ async def run_function(app: ServedApp, name: str, content: str) -> Outcome:
     served = {function.name.casefold(): function for function in app.functions.served}
     function = served.get(name.casefold())
     if function is None:
+        absent = next((one for one in app.functions.absent if one.name.casefold() == name.casefold()), None)
+        if absent is not None:
+            raise LookupError(f"The function '{absent.name}' cannot be run: {absent.reason}.")
         names = ", ".join(sorted(function.name for function in served.values()))
         raise LookupError(f"The app has no function '{name}'; it has {names or 'none'}.")
     run = app.starts.get(function.trigger.type.lower())

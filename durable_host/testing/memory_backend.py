@@ -9,18 +9,22 @@ from typing import Any, TypeVar
 import aiohttp
 
 from durable_host import timestamp
+from durable_host.errors import HostError
 from durable_host.storage.account import StorageAccount
 from durable_host.testing.app_backend import InstanceView
 from durable_host.testing.app_in_memory import BASE_URL, AppInMemory
 from durable_host.testing.app_keys import AppKeys
 from durable_host.testing.app_operations import AppOperations
 from durable_host.testing.doubles import Doubles
+from durable_host.testing.error_notes import with_notes
 from durable_host.testing.http_client import HttpClient
 from durable_host.testing.indexed_app import IndexedApp
 from durable_host.testing.instance_record import Instance
 from durable_host.testing.log_entry import LogEntries, LogEntry
 from durable_host.testing.loop_thread import LoopThread, refuse_in_callback
 from durable_host.testing.view_reader import ViewReader
+
+__tracebackhide__ = True
 
 T = TypeVar("T")
 
@@ -58,8 +62,10 @@ class MemoryBackend:
             )
             self._logs.listen(self._indexed.config.host.logging)
             self._app = self.run(AppInMemory.start(self._indexed, start, self._http.count_streams))
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, HostError):
+                with_notes(error)
             raise
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -217,7 +223,7 @@ class MemoryBackend:
 
     async def _use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
         await self._settle()
-        result = await work(self.app.accounts.account(connection))
+        result = await work(self.app.accounts_of_test.account(connection))
         await self._settle()
         return result
 

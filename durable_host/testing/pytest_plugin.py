@@ -24,8 +24,8 @@ _FIXTURES = ("function_app", "live_function_app")
 _ASYNC_MARKS = ("asyncio", "anyio", "trio")
 _GROUP = "Azure Functions apps (durable_host)"
 _MARKS = (
-    "function_app(root=None, settings=None, python=None): the app of the fixtures function_app and live_function_app "
-    "for this test, class or module",
+    "function_app(root=None, settings=None, python=None, real_accounts=None): the app of the fixtures function_app and "
+    "live_function_app for this test, class or module",
     "durable_chaos(faults='', *, runs=50, seed=None, schedule=None, shrink_seconds=30, **rates): run the test with "
     "random delivery orders, duplicates and crashes, and find the shortest schedule of faults with which it fails; a "
     "rate is named as in duplicate_events=0.1",
@@ -55,6 +55,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("durable_host_app", "the folder of the app under test, relative to the ini file")
     parser.addini("durable_host_python", "the interpreter of the app (default: its virtual environment)")
     parser.addini("durable_host_settings", "settings of the app, one NAME=value per line", type="linelist")
+    parser.addini(
+        "durable_host_real_accounts", "settings with real accounts that live_function_app may use", type="args"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -174,7 +177,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, object, object]:
-    """Show the instances of the app below the failure of a test."""
+    """Show the line of the test instead of the kit's code, and the instances of the app below the failure of a test."""
+    if call.excinfo is not None and not any(item.config.getoption(name, False) for name in ("fulltrace", "usepdb")):
+        from durable_host.testing.shown_traceback import cut_traceback
+
+        cut_traceback(call.excinfo.value)
     report: Any = yield
     if call.when == "call" and report.failed:
         for name in _FIXTURES:

@@ -11,6 +11,8 @@ from durable_host.testing.app_backend import AppBackend
 from durable_host.testing.settled import Settled
 from durable_host.triggers.queue.disposition import POISON_SUFFIX
 
+__tracebackhide__ = True
+
 _NOTHING: Any = object()
 
 

@@ -13,6 +13,8 @@ from durable_host.errors import ConfigurationError
 from durable_host.testing.chosen_app import CHOSEN_APP
 from durable_host.testing.virtual_host import VirtualHost
 
+__tracebackhide__ = True
+
 
 class Replayer(Protocol):
     """An app that replays histories, such as a FunctionApp or a VirtualHost."""
@@ -34,7 +36,6 @@ def assert_replays(*histories: str | Path, app: Replayer | str | Path | None = N
 
     Raises AssertionError with the difference of every file that does not replay, and if a pattern matches no file.
     """
-    __tracebackhide__ = True
     if not histories:
         raise TypeError("assert_replays needs at least one file or pattern.")
     caller = _folder_of_caller()
@@ -59,7 +60,6 @@ def _files(pattern: str | Path, folders: Sequence[Path]) -> list[Path]:
         found = glob.glob(str(pattern), root_dir=folder, recursive=True)
         if files := [folder / name for name in sorted(found) if (folder / name).is_file()]:
             return files
-    __tracebackhide__ = True
     places = "it" if Path(pattern).is_absolute() else " or ".join(f"'{folder}'" for folder in dict.fromkeys(folders))
     raise AssertionError(
         f"No file matches '{pattern}' in {places}, so nothing was replayed. "

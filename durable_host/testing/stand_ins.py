@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from durable_host.bindings.unserved_output import OutputNotServed
 from durable_host.durable.sdk.node_activities import result_json
 from durable_host.errors import HostError
 from durable_host.host.durable_calls import python_result
@@ -71,16 +72,21 @@ class StandIns(Protocol):
     async def output_written(self, write: OutputWrite) -> Replacement | None: ...
 
 
-def with_stand_ins(pipeline: Pipeline, stand_ins: StandIns, runtime: str) -> Pipeline:
-    """The pipeline with replacements, for an app of this worker runtime (`python`, `node` …)."""
+def with_stand_ins(
+    pipeline: Pipeline, stand_ins: StandIns, runtime: str, not_served: Mapping[str, str] = {}
+) -> Pipeline:
+    """The pipeline with replacements, for an app of this worker runtime (`python`, `node` …).
+
+    `not_served` has the activities that cannot run without a replacement, and the reasons.
+    """
     return msgspec.structs.replace(
         pipeline,
         bindings=_AskingBindings(pipeline.bindings, stand_ins),
-        interception=_interception(stand_ins, is_python=runtime == "python"),
+        interception=_interception(stand_ins, not_served, is_python=runtime == "python"),
     )
 
 
-def _interception(stand_ins: StandIns, *, is_python: bool) -> Interception:
+def _interception(stand_ins: StandIns, not_served: Mapping[str, str], *, is_python: bool) -> Interception:
     async def run(attempt: Attempt, real: Callable[[], Awaitable[InvocationResponse]]) -> InvocationResponse:
         if attempt.function.trigger.type.lower() != ACTIVITY_TRIGGER:
             return await real()
@@ -93,6 +99,8 @@ def _interception(stand_ins: StandIns, *, is_python: bool) -> Interception:
         )
         try:
             replacement = await stand_ins.activity_begins(begun)
+            if replacement is None and name in not_served:
+                raise FunctionFailed("FunctionNotServed", _not_served(name, not_served[name]))
             response = await real() if replacement is None else _response(replacement)
         except (FunctionFailed, HostError) as error:
             await stand_ins.activity_ended(run_id, None, str(error))
@@ -109,6 +117,13 @@ def _interception(stand_ins: StandIns, *, is_python: bool) -> Interception:
         return response
 
     return run
+
+
+def _not_served(activity: str, reason: str) -> str:
+    return (
+        f"The app has '{activity}', but this host does not serve it: {reason}. Replace it in the test with "
+        f'function_app.activity("{activity}").returns(...).'
+    )
 
 
 def _response(replacement: Replacement) -> InvocationResponse:
@@ -162,6 +177,12 @@ class _AskingOutput:
         )
         replacement = await self._stand_ins.output_written(write)
         if replacement is None:
-            await self._real.write(binding, datum, binding_data, context)
+            try:
+                await self._real.write(binding, datum, binding_data, context)
+            except OutputNotServed as error:
+                double = f'function_app.output("{write.function}", "{write.binding}").discards()'
+                raise OutputNotServed(
+                    f"{error} Replace it in the test with {double}.", cause=error.cause, remedy=error.remedy
+                ) from error
         elif replacement.error is not None:
             raise _failed(replacement.error)

@@ -7,6 +7,8 @@ from multidict import CIMultiDictProxy
 
 from durable_host.testing.loop_thread import LoopThread
 
+__tracebackhide__ = True
+
 
 class StreamedReply:
     """A response whose head has arrived. Read its body once, with one of the methods."""

@@ -12,6 +12,8 @@ from durable_host.storage.table_codec import INT32_MAX, INT32_MIN, EdmDateTime, 
 from durable_host.testing.app_backend import AppBackend
 from durable_host.testing.settled import Settled
 
+__tracebackhide__ = True
+
 
 class TableHandle(Settled):
     """The table `name`. It need not exist yet: the first row creates it.

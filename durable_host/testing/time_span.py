@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+__tracebackhide__ = True
+
 
 def time_span(by: Any, units: dict[str, float]) -> timedelta:
     """The timedelta, or the one that the units make.

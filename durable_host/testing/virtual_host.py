@@ -28,6 +28,8 @@ from durable_host.testing.memory_backend import MemoryBackend
 from durable_host.testing.time_span import time_span
 from durable_host.testing.wait_condition import TERMINAL
 
+__tracebackhide__ = True
+
 _START = datetime(2024, 1, 1, tzinfo=UTC)
 
 

@@ -11,6 +11,8 @@ from durable_host.testing.instance_record import Instance
 from durable_host.testing.instance_wait import InstanceWait
 from durable_host.testing.json_values import as_json
 
+__tracebackhide__ = True
+
 ANY: Final = object()
 """No value, where None is one."""
 

@@ -58,6 +58,10 @@ def find(id: str, row) -> str:
     return row[0]["name"]
 
 
+@app.generic_trigger(arg_name="rows", type="cosmosDBTrigger", database_name="shop", container_name="customers")
+def follow(rows: str) -> None: ...
+
+
 @app.route(route="orders", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def place_order(req: func.HttpRequest, client) -> func.HttpResponse:
@@ -327,9 +331,25 @@ def test_requests_of_orchestrators_fail(
 
 def test_an_activity_with_a_binding_that_the_host_does_not_have_needs_a_double(app: FunctionApp) -> None:
     failed = app.start("customer", "c-1").wait()
-    assert "no input binding of type 'cosmosDB' is served" in str(failed.error)
+    assert "The app has 'find', but this host does not serve it: this host has no 'cosmosDB'." in str(failed.error)
+    assert 'Replace it in the test with function_app.activity("find").returns(...).' in str(failed.error)
+    assert str(app.activity("find").calls[0].error).startswith("FunctionNotServed: The app has 'find'")
     app.activity("find").returns("Ada")
     assert app.start("customer", "c-1").wait().output == "Ada"
+
+
+def test_an_output_that_the_host_does_not_have_needs_a_double(app: FunctionApp) -> None:
+    assert app.client.post("/api/notes/Ada", content="hello").status_code == 500
+    double = 'Replace it in the test with function_app.output("note", "letter").discards().'
+    assert any(double in entry.text for entry in app.logs)
+    letters = app.output("note", "letter").discards()
+    assert app.client.post("/api/notes/Ada", content="hello").status_code == 201
+    letters.assert_wrote({"to": "Ada", "text": "hello"})
+
+
+def test_a_function_that_the_host_does_not_serve_cannot_be_called(app: FunctionApp) -> None:
+    with pytest.raises(LookupError, match="The function 'follow' cannot be run: this host has no 'cosmosDBTrigger'"):
+        app.call("follow")
 
 
 def test_a_reset_forgets_doubles_and_what_they_recorded(app: FunctionApp) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from durable_host.errors import ConfigurationError
 from durable_host.testing import LiveFunctionApp
 from durable_host.testing.live import live_backend
 from durable_host.testing.live.live_process import LiveHostFailed
+from durable_host.testing.live.live_storage import RealAccount
 
 pytestmark = pytest.mark.unit
 
@@ -57,3 +59,42 @@ def test_a_closed_app_stays_closed(live: LiveFunctionApp) -> None:
     live.close()
     with pytest.raises(RuntimeError, match="The app is closed"):
         live.reset()
+
+
+KEY = "c2VjcmV0"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("Archive", {"Archive": f"DefaultEndpointsProtocol=https;AccountName=shop;AccountKey={KEY}"}),
+        ("Archive", {"Archive": "BlobEndpoint=https://shop.blob.core.windows.net;SharedAccessSignature=sv=1"}),
+        ("AzureWebJobsArchive", {"AzureWebJobsArchive": f"AccountName=shop;AccountKey={KEY}"}),
+        ("Archive", {"Archive__accountName": "shop"}),
+        ("Archive", {"Archive__queueServiceUri": "https://shop.queue.core.windows.net"}),
+    ],
+)
+def test_a_setting_with_a_real_account_is_refused_by_name_unless_it_is_allowed(
+    live: LiveFunctionApp, tmp_path: Path, name: str, settings: Mapping[str, str]
+) -> None:
+    with pytest.raises(RealAccount, match=f"The setting '{name}' names the storage account 'shop'") as failed:
+        LiveFunctionApp(tmp_path, settings=settings)
+    assert failed.value.__notes__[0] == "code: DH1008"
+    assert f'real_accounts=["{name}"]' in failed.value.__notes__[-1]
+    LiveFunctionApp(tmp_path, settings=settings, real_accounts=[name.lower()]).close()
+
+
+def test_development_accounts_and_other_services_are_fine(live: LiveFunctionApp, tmp_path: Path) -> None:
+    settings = {
+        "AzureWebJobsStorage": f"DefaultEndpointsProtocol=https;AccountName=shop;AccountKey={KEY}",
+        "Archive": "UseDevelopmentStorage=true",
+        "Events": "Endpoint=sb://shop.servicebus.windows.net/;SharedAccessKeyName=a;SharedAccessKey=b",
+    }
+    LiveFunctionApp(tmp_path, settings=settings).close()
+
+
+def test_a_folder_without_an_app_is_refused_in_the_words_of_tests(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as failed:
+        LiveFunctionApp(tmp_path)
+    assert "func start" not in "".join(failed.value.__notes__)
+    assert "FunctionApp(PATH)" in failed.value.__notes__[-1]

@@ -288,8 +288,8 @@ def test_the_option_names_another_app(root: Path) -> None:
 @pytest.mark.parametrize(
     ("mark", "settings", "told"),
     [
-        ("seting={}", "", "it takes no seting. Its arguments are root, settings, python."),
-        ("'.', {}, None, 4", "", "it takes no 4."),
+        ("seting={}", "", "it takes no seting. Its arguments are root, settings, python, real_accounts."),
+        ("'.', {}, None, [], 4", "", "it takes no 4."),
         ("", "GREETING", "The line 'GREETING' of 'durable_host_settings' in the ini file sets nothing."),
     ],
 )

@@ -9,6 +9,8 @@ from durable_host.testing.chaos.rates import rates_of
 from durable_host.testing.chaos.repeated_runs import DEFAULT_RUNS, DEFAULT_SHRINK_SECONDS, ChaosPlan
 from durable_host.testing.chaos.schedule_text import read_schedule
 
+__tracebackhide__ = True
+
 MAX_SEED = 2**31
 
 

@@ -22,6 +22,8 @@ from durable_host.testing.chaos.repeated_runs import (
 from durable_host.testing.chaos.schedule_text import fault_line
 from durable_host.testing.function_app import FunctionApp
 
+__tracebackhide__ = True
+
 
 class ChaosFailed(AssertionError):
     """The test failed with some faults. `schedule` is the shortest list of them, `seed` that of the run (or None)."""

@@ -13,9 +13,9 @@ from durable_host.invocation.kills import Kill
 from durable_host.invocation.pool import WorkerPool
 from durable_host.supervision import Tasks
 from durable_host.testing.chaos.chaos_run import ChaosRun
+from durable_host.testing.chaos.faulty_storage import FaultyStorage
 from durable_host.testing.chaos.mortal_hub import MortalHub
 from durable_host.testing.chaos.numbered_instances import NumberedInstances
-from durable_host.testing.chaos.repeated_messages import RepeatedMessages
 from durable_host.testing.chaos.turn_taking_code import TurnTakingCode
 from durable_host.testing.chaos.turns import Turns
 from durable_host.testing.memory_storage.memory_storage import MemoryStorage
@@ -45,9 +45,9 @@ class ChaosStage:
         return TurnTakingCode(code, self._turns, self._names, self._until_worker_accepts_calls)
 
     def start(self, runtime: DurableRuntime, pool: WorkerPool, storage: MemoryStorage) -> None:
-        """Grant turns, kill workers, repeat queue messages, and start the runtime again whenever it has ended."""
+        """Grant turns, kill workers, let storage fail, and start the runtime again whenever it has ended."""
         self._pool, pool.kills = pool, self._kills
-        storage.instead_of = RepeatedMessages(self._injector, storage).instead_of
+        storage.answer_to_host = FaultyStorage(self._injector, storage, self._names).answer
         self._tasks.keep_running("turns of functions", self._turns.serve)
         self._tasks.keep_running("restarts of the host", lambda: self._restart(runtime))
 

@@ -7,7 +7,7 @@ from durable_host.chaos.message_words import InstanceNames
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.messages import TaskMessage
 
-_RANDOM_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+RANDOM_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class NumberedInstances(InstanceNames):
@@ -28,6 +28,6 @@ class NumberedInstances(InstanceNames):
         event, instance_id = message.event, message.target.instance_id
         if not isinstance(event, ExecutionStarted) or instance_id in self._names:
             return
-        if super().name(instance_id) == instance_id and _RANDOM_ID.fullmatch(instance_id):
+        if super().name(instance_id) == instance_id and RANDOM_ID.fullmatch(instance_id):
             self._counts[event.name] += 1
             self._names[instance_id] = f"{event.name} #{self._counts[event.name]}"

@@ -9,6 +9,8 @@ import msgspec
 from durable_host.chaos.fault import KILL_HOST, REORDER, FaultKind
 from durable_host.chaos.spec import ChaosSpec, parse_chaos, refuse_unknown
 
+__tracebackhide__ = True
+
 _SOURCE = "durable_chaos"
 _OWN = ("kill_host", "reorder")
 _NAMES = (*ChaosSpec.__struct_fields__, *_OWN)

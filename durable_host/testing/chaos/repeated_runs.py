@@ -13,6 +13,8 @@ from durable_host.testing.chaos.rates import DEFAULT_RATES, RunRates
 from durable_host.testing.chaos.schedule_text import in_any_run
 from durable_host.testing.chaos.shrinking import shortest_schedule
 
+__tracebackhide__ = True
+
 DEFAULT_RUNS = 50
 DEFAULT_SHRINK_SECONDS = 30.0
 

@@ -8,6 +8,8 @@ import msgspec
 
 from durable_host.chaos.fault import VARIANTS, Fault, FaultKind
 
+__tracebackhide__ = True
+
 _FORM = re.compile(
     r"(?P<kind>[a-z-]+)(?: #(?P<occurrence>[1-9]\d*))?(?: \((?P<variant>[a-z -]+)\))?(?: (?P<seconds>\d+(?:\.\d+)?)s)?"
     r": (?P<target>.+)",

@@ -13,6 +13,8 @@ import msgspec
 
 from durable_host.chaos.fault import Fault
 
+__tracebackhide__ = True
+
 Try = Callable[[Sequence[Fault]], Collection[Fault] | None]
 """Runs the test with exactly these faults. Returns those that happened if the test fails, and None if it passes."""
 

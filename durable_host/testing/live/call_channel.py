@@ -17,6 +17,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+__tracebackhide__ = True
+
 T = TypeVar("T")
 Answer = Callable[[str, Sequence[Any]], Coroutine[Any, Any, Any]]
 """Answers a call of the other end: gets the name and the arguments."""

@@ -12,19 +12,23 @@ import aiohttp
 
 from durable_host import timestamp
 from durable_host.bindings.accounts import Accounts
-from durable_host.config import HostConfig, load, project
+from durable_host.config import HostConfig, load
+from durable_host.errors import HostError
 from durable_host.storage import NotFound, StorageAccount
 from durable_host.testing.app_backend import InstanceView
 from durable_host.testing.app_keys import AppKeys
 from durable_host.testing.doubles import Doubles, language_of
 from durable_host.testing.error_notes import with_notes
 from durable_host.testing.http_client import OWN_HEADERS, HttpClient
+from durable_host.testing.indexed_app import app_folder
 from durable_host.testing.instance_record import Instance
 from durable_host.testing.live.live_control import DoubledApp
 from durable_host.testing.live.live_process import LiveHostFailed, LiveProcess
-from durable_host.testing.live.live_storage import LiveStorage
+from durable_host.testing.live.live_storage import LiveStorage, refuse_real_accounts
 from durable_host.testing.log_entry import LogEntry
 from durable_host.testing.loop_thread import LoopThread, in_callback, refuse_in_callback
+
+__tracebackhide__ = True
 
 T = TypeVar("T")
 
@@ -32,8 +36,10 @@ T = TypeVar("T")
 class LiveBackend:
     """Owns an Azurite and, for each test, a host. Raises HostError if one of them does not start."""
 
-    def __init__(self, root: Path, settings: Mapping[str, str], python: Path | None) -> None:
-        self._root = project.find_root(root)
+    def __init__(
+        self, root: Path, settings: Mapping[str, str], python: Path | None, real_accounts: Sequence[str] = ()
+    ) -> None:
+        self._root = app_folder(root)
         self._python = python
         self._thread = LoopThread("live app")
         self._storage: LiveStorage | None = None
@@ -41,16 +47,19 @@ class LiveBackend:
         self._accounts: Accounts | None = None
         self._web: aiohttp.ClientSession | None = None
         try:
-            self._storage = LiveStorage()
             environ = {**os.environ, **settings}
             settings = load(self._root, environ=environ).settings
+            refuse_real_accounts(settings, real_accounts)
+            self._storage = LiveStorage()
             self._environ = {**environ, **self._storage.settings_for(settings)}
             self._config = load(self._root, environ=self._environ)
             _refuse_chaos(self._config)
             self._accounts = Accounts(self._config.settings)
             self._process = self._started()
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error, HostError):
+                with_notes(error)
             raise
 
     @property
@@ -259,10 +268,8 @@ def _refuse_chaos(config: HostConfig) -> None:
     """Faults come at times of their own, so an app that injects them never comes to rest. Raises LiveHostFailed."""
     if config.host.durable.chaos is None:
         return
-    raise with_notes(
-        LiveHostFailed(
-            "A live app cannot inject faults.",
-            cause="Its settings or its host.json ask for chaos.",
-            remedy="Use the mark durable_chaos with function_app, or 'func start --chaos' without a test.",
-        )
+    raise LiveHostFailed(
+        "A live app cannot inject faults.",
+        cause="Its settings or its host.json ask for chaos.",
+        remedy="Use the mark durable_chaos with function_app, or 'func start --chaos' without a test.",
     )

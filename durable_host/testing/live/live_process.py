@@ -16,6 +16,8 @@ from durable_host.host.host_process import HostNotReady, HostProcess
 from durable_host.testing.error_notes import with_notes
 from durable_host.testing.live.call_channel import CallChannel, ChannelClosed
 
+__tracebackhide__ = True
+
 _PRELUDE: Final = "from durable_host.testing.live.live_launcher import prepare; prepare({}); "
 _HUB: Final = "AzureFunctionsJobHost__extensions__durableTask__hubName"
 _SQLITE_FILE: Final = "AzureFunctionsJobHost__extensions__durableTask__storageProvider__path"

@@ -1,15 +1,24 @@
 """The storage of a live host: an Azurite of its own, in memory, on free ports."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Final
 
 from durable_host.config import AppSettings
-from durable_host.config.connections import ConnectionInvalid, parse_connection_string
+from durable_host.errors import ConfigurationError
 from durable_host.storage import StorageAccount, StorageError
-from durable_host.storage.azurite import connection_string, free_connection, is_local_development, start_azurite
+from durable_host.storage.azurite import connection_string, free_connection, start_azurite
+from durable_host.testing.account_settings import accounts_of_sections, accounts_of_texts
+
+__tracebackhide__ = True
 
 _MAIN: Final = "AzureWebJobsStorage"
+
+
+class RealAccount(ConfigurationError):
+    """A live test would use a real storage account that a setting of the app names."""
+
+    code = "DH1008"
 
 
 class LiveStorage:
@@ -26,7 +35,7 @@ class LiveStorage:
 
     def settings_for(self, settings: AppSettings) -> Mapping[str, str]:
         """The settings of an app that refer to a development account, and the main one, with this account."""
-        names = [name for name, value in settings.items() if _is_development(name, value)]
+        names = [name for name, account in accounts_of_texts(settings).items() if account.is_development]
         return dict.fromkeys([_MAIN, *names], self.connection_string)
 
     async def clear(self) -> None:
@@ -45,10 +54,17 @@ class LiveStorage:
         self._azurite.stop()
 
 
-def _is_development(name: str, value: str) -> bool:
-    if "UseDevelopmentStorage=" not in value and "AccountName=" not in value:
-        return False
-    try:
-        return is_local_development(parse_connection_string(value, name))
-    except ConnectionInvalid:
-        return False
+def refuse_real_accounts(settings: AppSettings, allowed: Iterable[str]) -> None:
+    """Raise RealAccount for the first setting with an account that is not in an Azurite, unless it is `allowed`."""
+    fine = {name.casefold() for name in (_MAIN, *allowed)}
+    accounts = {**accounts_of_texts(settings), **accounts_of_sections(settings)}
+    for name, account in accounts.items():
+        if not account.is_development and name.casefold() not in fine:
+            raise RealAccount(
+                f"The setting '{name}' names the storage account '{account.account_name}', and a live test would use "
+                "it.",
+                cause="The Azurite of the test replaces AzureWebJobsStorage and development accounts only.",
+                remedy=f'Give the tests another value: settings={{"{name}": "UseDevelopmentStorage=true"}}, or '
+                f"'durable_host_settings' in the ini file. To really use the account: real_accounts=[\"{name}\"], or "
+                "'durable_host_real_accounts' in the ini file.",
+            )

@@ -1,5 +1,6 @@
 """All storage accounts of an app under test, in memory and in virtual time."""
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 
@@ -18,14 +19,14 @@ from durable_host.testing.memory_storage.storage_exchange import StorageAnswer, 
 class MemoryStorage:
     """Accounts by name; an account exists as soon as somebody uses it. `ports` are in the addresses of the services.
 
-    `instead_of` returns the request that the host makes instead of one to an account.
+    `answer_to_host` answers the requests of the host, and may raise what aiohttp raises.
     """
 
     def __init__(self, clock: Clock, ports: MemoryPorts) -> None:
         self._clock = clock
         self._ports = ports
         self._accounts: dict[str, MemoryAccount] = {}
-        self.instead_of: Callable[[str, StorageRequest], StorageRequest] = lambda _, request: request
+        self.answer_to_host: Callable[[str, StorageRequest], StorageAnswer] = self.answer
         self.queue_signals = MemoryQueueSignals(clock, self._queues_at)
         self.blob_signals = MemoryBlobSignals(clock)
 
@@ -46,15 +47,29 @@ class MemoryStorage:
 
     def client(self, connection: Connection) -> StorageAccount:
         """The host's client for an account."""
-        carry = partial(self._carry, connection.account_name)
-        return StorageAccount(connection, session=MemorySession(connection, carry))
+        return self._client(connection, self._answer_host)
+
+    def client_of_test(self, connection: Connection) -> StorageAccount:
+        """A client for an account whose requests never fail."""
+        return self._client(connection, self.answer)
 
     def answer(self, account: str, request: StorageRequest) -> StorageAnswer:
         """Let a request to an account take effect."""
         return self.account(account).answer(request)
 
-    async def _carry(self, account: str, request: StorageRequest) -> StorageAnswer:
-        return self.answer(account, self.instead_of(account, request))
+    def _answer_host(self, account: str, request: StorageRequest) -> StorageAnswer:
+        return self.answer_to_host(account, request)
+
+    def _client(self, connection: Connection, answer: Callable[[str, StorageRequest], StorageAnswer]) -> StorageAccount:
+        async def carry(request: StorageRequest) -> StorageAnswer:
+            return answer(connection.account_name, request)
+
+        return StorageAccount(connection, session=MemorySession(connection, carry), pause=_at_once)
 
     def _queues_at(self, endpoint: str) -> MemoryQueues:
         return self.account(endpoint.rpartition("/")[2]).queues
+
+
+async def _at_once(seconds: float) -> None:
+    """Repeat a request that has failed without a pause, in which the app would seem to have nothing left to do."""
+    await asyncio.sleep(0)
