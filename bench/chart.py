@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from bench.figures import SYSTEMS, Figures, short
 
 COLUMNS = 3
@@ -12,6 +10,8 @@ COLOURS: dict[str, str] = dict(zip(SYSTEMS, ("#0b6bcb", "#0aa5a5", "#b85c00", "#
 
 def draw(figures: Figures, path: Path) -> None:
     """Write the PNG."""
+    from matplotlib.figure import Figure  # takes a third of a second, also in every process that collects the tests
+
     rows = -(-len(figures.scenarios) // COLUMNS)
     picture = Figure(figsize=(5.2 * COLUMNS, 2.3 * rows), layout="constrained", facecolor="white")
     panels = list(picture.subplots(rows, COLUMNS, squeeze=False).flat)
