@@ -41,7 +41,7 @@ def test_the_worker_imports_only_the_standard_library() -> None:
 
 
 def _absolute_imports(module: Module) -> Iterator[str]:
-    for node in module.nodes:
+    for node in module.statements:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:

@@ -46,7 +46,7 @@ def _docstrings(module: Module, node: ast.AST, parents: tuple[ast.AST, ...]) -> 
 
 @cache
 def classes() -> dict[str, ast.ClassDef]:
-    return {node.name: node for one in modules() for node in one.nodes if isinstance(node, ast.ClassDef)}
+    return {node.name: node for one in modules() for node in one.statements if isinstance(node, ast.ClassDef)}
 
 
 @cache
@@ -69,7 +69,7 @@ def names_within(node: ast.AST) -> frozenset[str]:
 @cache
 def names_of_module(module: Module) -> frozenset[str]:
     """What is defined in a module, members of its classes included, or imported at its top."""
-    names = {node.name for node in module.nodes if isinstance(node, _Definition)}
+    names = {node.name for node in module.statements if isinstance(node, _Definition)}
     for node in module.tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             names.update((alias.asname or alias.name).rpartition(".")[2] for alias in node.names)

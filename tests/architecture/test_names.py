@@ -47,7 +47,7 @@ SHARED_MODULES = {
 def test_no_class_name_occurs_twice() -> None:
     places: defaultdict[str, list[str]] = defaultdict(list)
     for module in modules():
-        for node in module.nodes:
+        for node in module.statements:
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(f"{module.name}:{node.lineno}")
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
@@ -96,7 +96,7 @@ def _public_functions(module: Module) -> Iterator[str]:
 def _imported_names(module: Module) -> Iterator[tuple[str, str]]:
     """Pairs of a module's dotted name and a name that is imported from it; relative imports made absolute."""
     package = module.name if module.stem == "__init__" else module.name.rpartition(".")[0]
-    for node in module.nodes:
+    for node in module.statements:
         if isinstance(node, ast.ImportFrom):
             base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
             source = ".".join([*base, *([node.module] if node.module else [])])
