@@ -8,7 +8,7 @@ import fast_start  # first: it decides what is kept of the following
 import forked_workers
 import pytest
 from examples import register_profiles
-from host_template import fork_worker_template
+from host_template import fork_worker_template, order_worker
 from npm_packages import NpmPackages
 from tiers import ProcessGuard, has_no_unit_tests, rank, tier_of
 
@@ -25,7 +25,7 @@ register_profiles()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    forked_workers.install(fork_worker_template)
+    forked_workers.install(fork_worker_template, order_worker)
     if not hasattr(config, "workerinput"):  # a worker of pytest-xdist has it
         fast_start.compile_product()
         if config.option.markexpr == "unit":

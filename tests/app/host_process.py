@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -14,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from host_template import ForkedHost, can_fork, fork_host
+from func_command import start_func
+from host_template import ForkedHost, can_fork
 
 READY = re.compile(r"Listening: +(http://\S+)")
 START_LIMIT = 40.0
@@ -40,19 +40,8 @@ class HostProcess:
         self.lines = []
         azurite = () if "--azurite" in arguments else ("--no-azurite",)
         arguments = ("start", "--port", "0", *azurite, *arguments)
-        if fork and can_fork(self.settings):
-            self._process = fork_host(arguments, self.root, environment)
-        else:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "durable_host", *arguments],
-                cwd=self.root,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
+        fork = fork and can_fork(self.settings)
+        self._process = start_func(arguments, self.root, environment, fork=fork)
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
         if wait:

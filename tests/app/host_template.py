@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+import worker_template
 from worker_template import MOST_BYTES, WorkerTemplate, fork_sibling, fork_template, run_worker
 
 MODULES = (
@@ -31,6 +32,8 @@ MODULES = (
 )
 _OWN_SETTINGS = ("PYTHONPATH", "PYTHONUNBUFFERED")
 """Settings of the interpreter that the template has too, or that only workers read."""
+ORDERS = 3
+"""The descriptor in a host of the socket for workers of other environments."""
 _LOCK = threading.Lock()
 
 
@@ -73,14 +76,19 @@ def can_fork(settings: Mapping[str, str]) -> bool:
     )
 
 
-def fork_host(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> ForkedHost:
-    """Run `func` with these arguments, in a session of its own. Its output is one text."""
+def fork_host(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], errors: int | None = None
+) -> ForkedHost:
+    """Run `func` with these arguments, in a session of its own. Its output is one text.
+
+    With the descriptor `errors`, what it writes to stderr goes there.
+    """
     output, written = os.pipe()
     end, ended = os.pipe()
     request = {"arguments": arguments, "folder": str(folder), "environment": dict(environment)}
     try:
         with _LOCK:
-            pid = _ask(json.dumps(request).encode(), [written, ended])
+            pid = _ask(json.dumps(request).encode(), [written, ended, written if errors is None else errors])
     finally:
         os.close(written)
         os.close(ended)
@@ -93,6 +101,16 @@ def fork_worker_template() -> socket.socket:
     with theirs, _LOCK:
         _ask(b"null", [theirs.fileno()])
     return ours
+
+
+def order_worker(request: bytes, descriptors: list[int]) -> None:
+    """Start a worker of another environment: see `WorkerTemplate.serve_others`."""
+    with _LOCK:
+        _order(_template()[1], request, descriptors)
+
+
+def _order(template: socket.socket, request: bytes, descriptors: list[int]) -> None:
+    socket.send_fds(template, [request], descriptors)
 
 
 def _ask(request: bytes, descriptors: list[int]) -> int:
@@ -108,26 +126,52 @@ def _ask(request: bytes, descriptors: list[int]) -> int:
 
 @cache
 def _template() -> "tuple[subprocess.Popen[bytes], socket.socket]":
-    """The process and the socket to it. It ends when this process does, because that closes the socket."""
+    """The process and the socket to it."""
+    return _start(sys.executable, __file__)
+
+
+def _start(python: str, program: str) -> "tuple[subprocess.Popen[bytes], socket.socket]":
+    """A program with one end of a socket as its standard input. It ends when this process does."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen(
-            [sys.executable, __file__], stdin=theirs.fileno(), env=environment, start_new_session=True
-        )
+        process = subprocess.Popen([python, program], stdin=theirs.fileno(), env=environment, start_new_session=True)
     return process, ours
 
 
-def _serve(requests: socket.socket, workers: WorkerTemplate) -> dict[str, Any] | None:
+class _Orders:
+    """Workers of other environments: pytest and the forked hosts order them, and their templates start them."""
+
+    def __init__(self) -> None:
+        self.socket, self.of_hosts = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._templates: dict[str, socket.socket] = {}
+
+    def pass_on(self, python: str, request: bytes, descriptors: list[int]) -> None:
+        """If the template has ended, for example because the environment lacks an SDK, nobody answers."""
+        if python not in self._templates:
+            self._templates[python] = _start(python, worker_template.__file__)[1]
+        with contextlib.suppress(OSError):
+            socket.send_fds(self._templates[python], [request], descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def forget(self) -> None:
+        """In a process that was forked from this one: its descriptors with these numbers will be other files."""
+        for each in (self.socket, self.of_hosts, *self._templates.values()):
+            each.detach()
+
+
+def _serve(requests: socket.socket, workers: WorkerTemplate, orders: _Orders) -> dict[str, Any] | None:
     """Fork a host for each request, and tell when it ends. Returns in the hosts, and None when there is nothing to do:
     at the end of the tests, and in workers that have ended.
     """
     ends: dict[int, tuple[int, int]] = {}  # by the descriptor of the process: its id, and where to tell its exit code
     poll = select.poll()
     poll.register(requests, select.POLLIN)
+    poll.register(orders.socket, select.POLLIN)
     while True:
         for descriptor, _ in poll.poll():
-            if descriptor != requests.fileno():
+            if descriptor in ends:
                 poll.unregister(descriptor)
                 pid, ended = ends.pop(descriptor)
                 code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -136,33 +180,41 @@ def _serve(requests: socket.socket, workers: WorkerTemplate) -> dict[str, Any] |
                 os.close(ended)
                 os.close(descriptor)
                 continue
-            text, descriptors, _, _ = socket.recv_fds(requests, MOST_BYTES, 2)
+            source = requests if descriptor == requests.fileno() else orders.socket
+            text, descriptors, _, _ = socket.recv_fds(source, MOST_BYTES, 4)
             if not text:
                 return None
             request = json.loads(text)
+            if request and "python" in request:
+                orders.pass_on(request["python"], text, descriptors)
+                continue
             if not (pid := os.fork() if request else fork_sibling()):
                 requests.detach()
+                of_hosts = orders.of_hosts.fileno()
+                orders.forget()
                 if request:
-                    _become_host(descriptors[0])
+                    _become_host(descriptors[0], descriptors[2], of_hosts)
                 else:
                     workers.serve(_keep_only(descriptors[0]))
                     run_worker()
                 return request
             os.close(descriptors[0])
             if request:
+                os.close(descriptors[2])
                 process = os.pidfd_open(pid)
                 ends[process] = pid, descriptors[1]
                 poll.register(process, select.POLLIN)
             requests.send(str(pid).encode())
 
 
-def _become_host(output: int) -> None:
+def _become_host(output: int, errors: int, orders: int) -> None:
     """What `subprocess.Popen` does between fork and exec."""
     os.setsid()
     os.dup2(output, 1)
-    os.dup2(output, 2)
+    os.dup2(errors, 2)
     _read_nothing()
-    os.closerange(3, 1 << 10)
+    os.dup2(orders, ORDERS)
+    os.closerange(ORDERS + 1, 1 << 10)
 
 
 def _keep_only(requests: int) -> socket.socket:
@@ -192,14 +244,17 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=os.dup(0)) as requests:
-        request = _serve(requests, template)
+        request = _serve(requests, template, _Orders())
     if request is None:
         return
     workers = fork_template(template)
     if workers is None:
         run_worker()
         return
-    forked_workers.install(lambda: workers)
+    orders = socket.socket(fileno=ORDERS)
+    forked_workers.install(
+        lambda: workers, lambda request, descriptors: socket.send_fds(orders, [request], descriptors)
+    )
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])

@@ -3,9 +3,10 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
+
+from func_command import start_func
+from host_template import can_fork
 
 PATIENCE = 60
 READY = re.compile(r"Listening: (http://localhost:\d+)")
@@ -15,14 +16,9 @@ class Served:
     """A running `func durable serve`."""
 
     def __init__(self, folder: Path, environment: dict[str, str], *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "durable_host", "durable", "serve", "--port", "0", *arguments],
-            cwd=folder,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        arguments = ("durable", "serve", "--port", "0", *arguments)
+        environ = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+        self.process = start_func(arguments, folder, environ, fork=can_fork(environment))
         self.lines: list[str] = []
         self.url = ""
         assert self.process.stdout is not None
@@ -35,5 +31,6 @@ class Served:
 
     def end(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode
+        assert self.process.stdout is not None
+        self.process.stdout.read()
+        return self.process.wait(PATIENCE)

@@ -3,7 +3,6 @@
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from durabletask import task
 from durabletask.azuremanaged.client import DurableTaskSchedulerClient
 from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
 from durabletask.client import OrchestrationStatus
+from func_command import run_func
 from serve_world import PATIENCE, Served
 
 
@@ -94,8 +94,7 @@ def test_a_killed_host_loses_nothing(serve: Callable[..., Served], storage: str)
 def test_options_that_cannot_be_end_with_a_message(
     tmp_path: Path, arguments: tuple[str, ...], code: int, text: str
 ) -> None:
-    command = [sys.executable, "-m", "durable_host", "durable", "serve", "--port", "0", *arguments]
-    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    told = run_func("durable", "serve", "--port", "0", *arguments, folder=tmp_path, limit=PATIENCE)
     assert (told.returncode, text in told.stderr) == (code, True), told.stderr + told.stdout
 
 

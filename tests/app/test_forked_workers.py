@@ -10,8 +10,11 @@ import forked_workers
 import pytest
 from host_process import HostProcess, until
 from import_shelf import ImportShelf
-from worker_apps import running, write_app
-from worker_template import ENTRY, can_fork
+from v2_environment import v2_interpreter
+from worker_apps import index_of, running, write_app
+from worker_template import ENTRY, OTHER_ENVIRONMENTS, can_fork
+
+from durable_host.invocation.errors import WorkerLost
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
 COMMAND = [sys.executable, str(ENTRY)]
@@ -32,8 +35,7 @@ def ends(g):
 
 @app.generic_trigger("g", type="someTrigger")
 def modules_of_durable(g):
-    import azure.durable_functions, azure.functions.blob, typing
-    typing.get_type_hints(azure.durable_functions.DurableOrchestrationClient.start_new)
+    import azure.durable_functions, azure.functions.blob
     return azure.durable_functions.__spec__.name
 """
 
@@ -54,6 +56,36 @@ async def test_a_forked_worker_finds_what_a_started_one_does(tmp_path: Path, mon
     assert found[0]["parent"] == os.getpid()
     assert found[0]["group"]
     assert found[0]["sdks"] == []
+
+
+async def test_a_forked_worker_of_another_environment_finds_what_a_started_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Any] = []
+    for is_on in (True, False):
+        monkeypatch.setattr(forked_workers, "is_on", is_on)
+        async with running(tmp_path, APP, executable=v2_interpreter()) as app:
+            found.append(eval(await app.text("describe") or ""))
+            assert await app.text("modules_of_durable") == "azure.durable_functions"
+            with pytest.raises(WorkerLost, match="code 3 "):
+                await app.text("ends")
+    parents = [one.pop("parent") for one in found]
+    assert found[0] == found[1]
+    assert parents[0] != parents[1] == os.getpid()
+
+
+@pytest.fixture
+def without_sdk(tmp_path: Path) -> Path:
+    """The interpreter of an environment without packages."""
+    python = tmp_path / OTHER_ENVIRONMENTS / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(Path(sys.executable).resolve())
+    return python
+
+
+async def test_a_worker_without_sdk_is_started(tmp_path: Path, without_sdk: Path) -> None:
+    index = await index_of(tmp_path / "app", APP, executable=without_sdk)
+    assert "azure-functions" in str(index.failure)
 
 
 async def test_the_modules_of_an_sdk_come_with_its_import(tmp_path: Path, way: str) -> None:

@@ -1,13 +1,11 @@
 """If a connection string is given instead of the name of a setting, no output of the host shows it."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
+from func_command import run_func
 from host_process import HostProcess
 
 StartHost = Callable[..., HostProcess]
@@ -67,10 +65,7 @@ def test_terminal_pages_and_admin_routes(start_host: StartHost, mode: str) -> No
 def test_doctor(start_host: StartHost, output: str) -> None:
     host = start_host({"function_app.py": APP}, wait=False)
     host.kill()
-    done = subprocess.run(
-        [sys.executable, "-m", "durable_host", "doctor", "--output", output],
-        cwd=host.root, env={**os.environ, **host.settings}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run_func("doctor", "--output", output, folder=host.root, settings=host.settings)
     assert SECRET not in done.stdout + done.stderr
     assert "must be the name of an app setting" in done.stdout
     if output == "json":

@@ -1,10 +1,12 @@
 """A process that has imported the worker and the SDKs. Workers are forked from it, as children of what starts them.
 
 A worker that is started as usual spends nine tenths of its CPU time on these imports. Only on Linux, and only for
-workers that have the interpreter of the tests: see `can_fork`. These processes are forked from `host_template.py`: one
-for each host, and one for pytest.
+workers with an environment of the tests: see `can_fork`. These processes are forked from `host_template.py`: one for
+each host, and one for pytest. Workers of other environments than pytest's are children of their template, which is
+`python worker_template.py`.
 """
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -13,6 +15,7 @@ import json
 import os
 import platform
 import re
+import select
 import signal
 import socket
 import sys
@@ -25,6 +28,8 @@ from import_shelf import ImportShelf
 
 ENTRY = Path(__file__).parents[2] / "durable_host" / "worker" / "__main__.py"
 PACKAGE = "durable_host_worker"
+OTHER_ENVIRONMENTS = "durable-host-tests"
+"""The folder of environments with other SDKs, see `tests/user_cache.py`. Each has a template of its own."""
 MOST_BYTES = 1 << 17
 _CLONE = {"x86_64": 56, "aarch64": 220}.get(platform.machine())
 _CLONE_PARENT = 0x8000
@@ -37,7 +42,8 @@ def can_fork(command: Sequence[str], cwd: str, environment: Mapping[str, str], o
     """Whether a program is a worker that does all the same as the template before it loads its app."""
     return (
         can_fork_any(of_template)
-        and list(command) == [sys.executable, str(ENTRY)]
+        and list(command) == [command[0], str(ENTRY)]
+        and (command[0] == sys.executable or OTHER_ENVIRONMENTS in Path(command[0]).parts)
         and os.path.isdir(cwd)
         and _of_the_interpreter(environment) == _of_the_interpreter(of_template)
     )
@@ -64,13 +70,16 @@ class WorkerTemplate:
         _import_worker()
         worker = set(sys.modules) - before
         groups: list[dict[str, ModuleType]] = []
-        for name in ("azure.functions", "aiohttp", "azure.durable_functions"):
+        for name in ("azure.functions", "azure.durable_functions"):
             seen = set(sys.modules)
             importlib.import_module(name)
             groups.append({name: sys.modules[name] for name in set(sys.modules) - seen if not _is_standard(name)})
-        of_packages, of_durable = groups[1], groups[2]
-        for name in [name for name in of_durable if not name.startswith("azure.durable_functions")]:
-            of_packages[name] = of_durable.pop(name)
+        of_packages: dict[str, dict[str, ModuleType]] = {}
+        of_durable: dict[str, ModuleType] = {}
+        for name, module in groups.pop().items():
+            is_durable = name.startswith("azure.durable_functions")
+            (of_durable if is_durable else of_packages.setdefault(name.partition(".")[0], {}))[name] = module
+        groups += [*of_packages.values(), of_durable]
         self._groups = groups
         self._kept = before | worker
 
@@ -81,11 +90,7 @@ class WorkerTemplate:
 
     def serve(self, requests: socket.socket) -> None:
         """Fork a worker for each request, until the other end closes. Returns in the workers."""
-        for name in [name for name in sys.modules if not (name in self._kept or _is_standard(name))]:
-            del sys.modules[name]
-        ImportShelf(self._groups)
-        gc.collect()
-        gc.freeze()
+        self._shelve()
         while True:
             text, descriptors, _, _ = socket.recv_fds(requests, MOST_BYTES, 3)
             if not text:
@@ -97,6 +102,48 @@ class WorkerTemplate:
             for descriptor in descriptors:
                 os.close(descriptor)
             requests.send(str(pid).encode())
+
+    def serve_others(self, requests: socket.socket) -> None:
+        """Like `serve`, with workers that are children of this process. The fourth descriptor of a request is a socket
+        that the process ID is sent to, and later the exit code.
+        """
+        self._shelve()
+        running: dict[int, tuple[int, socket.socket]] = {}
+        poll = select.poll()
+        poll.register(requests, select.POLLIN)
+        while True:
+            for ready, _ in poll.poll():
+                if ready != requests.fileno():
+                    poll.unregister(ready)
+                    pid, ended = running.pop(ready)
+                    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                    with ended, contextlib.suppress(OSError):
+                        ended.send(str(code).encode())
+                    os.close(ready)
+                    continue
+                text, descriptors, _, _ = socket.recv_fds(requests, MOST_BYTES, 4)
+                if not text:
+                    os._exit(0)
+                if not (pid := os.fork()):
+                    requests.detach()
+                    for _, ended in running.values():
+                        ended.detach()
+                    _become_worker(json.loads(text), descriptors[:3])
+                    return
+                for descriptor in descriptors[:3]:
+                    os.close(descriptor)
+                process, answers = os.pidfd_open(pid), socket.socket(fileno=descriptors[3])
+                with contextlib.suppress(OSError):
+                    answers.send(str(pid).encode())
+                running[process] = pid, answers
+                poll.register(process, select.POLLIN)
+
+    def _shelve(self) -> None:
+        for name in [name for name in sys.modules if not (name in self._kept or _is_standard(name))]:
+            del sys.modules[name]
+        ImportShelf(self._groups)
+        gc.collect()
+        gc.freeze()
 
 
 def run_worker() -> None:
@@ -166,3 +213,17 @@ def _become_worker(request: Mapping[str, object], descriptors: Sequence[int]) ->
     os.environ.update(environment)
     time.tzset()
     os.chdir(str(folder))
+
+
+def main() -> None:
+    """The template of another environment. Standard input is the socket of its requests."""
+    del sys.path[0]
+    with socket.socket(fileno=os.dup(0)) as requests:
+        with open(os.devnull, encoding="utf-8") as nothing:
+            os.dup2(nothing.fileno(), 0)
+        WorkerTemplate().serve_others(requests)
+    run_worker()
+
+
+if __name__ == "__main__":
+    main()

@@ -13,6 +13,7 @@ import contextlib
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -22,6 +23,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from doc_pages import Block, Command
+from func_command import start_func
+from host_template import can_fork
 
 from durable_host.config.ports import reserved
 
@@ -29,8 +32,10 @@ LIMIT = 30.0
 DEFAULT_HUB = "TestHubName"
 COMMAND_LIMIT = 100.0
 DEVELOPMENT = "UseDevelopmentStorage=true"
+PLUGINS_OF_OURS = ("schemathesis", "platformdirs", "xdist", "timeout", "hypothesispytest")
+"""Plugins of pytest that readers do not have. They take more than half of the time that pytest needs to start."""
 _START = re.compile(r"(make start|func (host )?start\b.*|func durable serve\b.*)")
-_ONLY_LOOKS = re.compile(r"(curl (?!.*(-X|-d) )|func durable get-|func doctor)")
+_ONLY_LOOKS = re.compile(r"(curl (?!.*(-X|-d) )|func durable get-|func doctor|cat )")
 _FAILURE = re.compile(r"error DH|\d failed")
 """In the output that a page expects of a command that fails."""
 _INSTANCE = re.compile(r'"(?:id|instanceId)": ?"([^"]+)"')
@@ -52,16 +57,7 @@ class Host:
     def __init__(self, command: str, folder: Path, environ: Mapping[str, str]) -> None:
         self._lines: list[str] = []
         self._changed = threading.Condition()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "durable_host", *shlex.split(command)[1:]],
-            cwd=folder,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        self._process = start_func(shlex.split(command)[1:], folder, environ, fork=can_fork({}))
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -77,11 +73,11 @@ class Host:
 
     def stop(self) -> None:
         if self._process.poll() is None:
-            self._process.terminate()
+            self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(15)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self._process.send_signal(signal.SIGKILL)
             self._process.wait()
             raise
         finally:
@@ -127,7 +123,7 @@ class Desk:
             **{name: value for name, value in os.environ.items() if name not in hidden},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONUNBUFFERED": "1",
-            "PYTEST_ADDOPTS": "-p no:schemathesis",  # readers do not have this plugin, which takes a second to load
+            "PYTEST_ADDOPTS": " ".join(f"-p no:{plugin}" for plugin in PLUGINS_OF_OURS),
             "AzureWebJobsStorage": connection_string,
             "AzureFunctionsJobHost__extensions__durableTask__hubName": hub,
             **({"VIRTUAL_ENV": str(virtual_env)} if virtual_env is not None else {}),

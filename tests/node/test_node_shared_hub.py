@@ -1,14 +1,12 @@
 """A task hub that an app of the other language has written: looked at and controlled while this one runs."""
 
 import json
-import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from func_command import run_func
 from host_process import HostProcess, hub_settings, until, write_app
 from node_apps import write_node_app
 from npm_packages import NpmPackages
@@ -87,10 +85,7 @@ def start(host: HostProcess, name: str, word: str) -> str:
 
 def command(host: HostProcess, *arguments: str) -> str:
     """What `func durable` prints in the folder of a host's app, with its settings."""
-    done = subprocess.run(
-        [sys.executable, "-m", "durable_host", "durable", *arguments],
-        cwd=host.root, env={**os.environ, **host.settings}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run_func("durable", *arguments, folder=host.root, settings=host.settings)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -1,15 +1,13 @@
 """The two hosts of a hub behind the same interface: `func start` on the app in this folder, and the official worker."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from durable_world import MANAGEMENT, raise_event, start_instance
+from func_command import run_func
 from host_process import HostProcess
 from official_hub import OfficialHub
 
@@ -88,14 +86,7 @@ class Ours:
 
     def command(self, *arguments: str) -> None:
         """`func durable` on the hub; no host has to run."""
-        done = subprocess.run(
-            [sys.executable, "-m", "durable_host", "durable", *arguments],
-            cwd=self.host.root,
-            env={**os.environ, **self.host.settings},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_func("durable", *arguments, folder=self.host.root, settings=self.host.settings)
         assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -1,0 +1,50 @@
+"""`func` commands in a process of their own."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from host_template import ForkedHost, can_fork, fork_host
+
+
+def start_func(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], *, fork: bool
+) -> "subprocess.Popen[str] | ForkedHost":
+    """A command in a session of its own. Its output is one text. `fork`: from a process that is prepared."""
+    if fork:
+        return fork_host(arguments, folder, environment)
+    return subprocess.Popen(
+        [sys.executable, "-m", "durable_host", *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run_func(
+    *arguments: str, folder: Path, settings: Mapping[str, str] | None = None, limit: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """The exit code and the output of a command, whose standard input is empty.
+
+    It is forked from a process that is prepared, so it may not be about the start of the program.
+    """
+    environment = {**os.environ, **(settings or {})}
+    if not can_fork(settings or {}):
+        command = [sys.executable, "-m", "durable_host", *arguments]
+        return subprocess.run(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            check=False, timeout=limit,
+        )  # fmt: skip
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
+        process = fork_host(arguments, folder, environment, errors.fileno())
+        output = process.stdout.read()
+        code = process.wait(limit)
+        errors.seek(0)
+        return subprocess.CompletedProcess(arguments, code, output, errors.read())
