@@ -3,7 +3,7 @@
 import logging
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import cast
@@ -134,6 +134,13 @@ class ChaosHub:
 
     async def purge_instance(self, instance_id: str) -> bool:
         return await self._calls.make("purge of", instance_id, partial(self.hub.purge_instance, instance_id))
+
+    def ended_pages(self, ended_before: int) -> AsyncIterator[list[str]]:
+        return self.hub.ended_pages(ended_before)
+
+    async def purge_ended(self, instance_id: str, ended_before: int, pause: Callable[[], Awaitable[None]]) -> bool:
+        purge = partial(self.hub.purge_ended, instance_id, ended_before, pause)
+        return await self._calls.make("purge of", instance_id, purge)
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
         await self._calls.make("rewind of", instance_id, partial(self.hub.rewind, instance_id, reason))

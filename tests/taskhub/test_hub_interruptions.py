@@ -13,7 +13,9 @@ from hub_samples import (
     commit_of,
     create,
     first_episode,
+    later,
     new_id,
+    pause,
     raised,
     start_message,
     time_limit,
@@ -38,6 +40,7 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.azure import marks
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, ReceivedMessage, TaskHub
 
 PARENT = OrchestrationInstance("parent", "f" * 32)
@@ -256,3 +259,35 @@ async def test_what_a_commit_leads_to_happens_whenever_its_process_dies(
             assert state.execution_id == episode.execution_id
         steps += 1
     assert steps == 2 if adapter != "azure" else steps >= 3
+
+
+@pytest.mark.parametrize("scene_of", [child, failed_child], ids=lambda scene: scene.__name__)
+async def test_retention_of_another_host_keeps_a_child_until_its_parent_has_the_result(
+    bench: Any, scene_of: Callable[[TaskHub, str], Awaitable[Scene]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marks, "QUIET_SECONDS", 0.2)
+    hub: TaskHub = await bench.open(short_visibility=True, one_by_one=True)
+    other: TaskHub = await bench.open(worker=False)
+    is_cut, steps = True, 0
+    while is_cut:
+        scene = await scene_of(hub, f"i{steps}")
+        is_cut, was_committed = await bench.interrupt(hub, scene.episode, steps)
+        await other.purge_ended(f"i{steps}", later(60), at_once)
+        hub = await bench.open(short_visibility=True, one_by_one=True)
+        heir = Heir(hub, scene.episode, scene.rows)
+        await heir.run()
+        assert heir.seen.keys() == {one.id for one in scene.episode.outbound}
+        assert heir.runs == (not was_committed)
+        steps += 1
+    for number in range(steps):
+        loaded = await hub.load_history(f"i{number}")
+        if loaded.debt is not None and loaded.checkpoint is not None:
+            await hub.settle(f"i{number}", loaded.checkpoint, [])
+        async with time_limit():
+            while await other.get_instance(f"i{number}") is not None:
+                await other.purge_ended(f"i{number}", later(60), at_once)
+                await pause(0.05)
+
+
+async def at_once() -> None:
+    pass

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 
@@ -138,6 +138,10 @@ class DurableClient:
         """Return the committed history of the current execution."""
         return with_one_numbering(await patiently(lambda: self.hub.get_history(instance_id))).events
 
+    def ended_pages(self, ended_before: int) -> AsyncIterator[list[str]]:
+        """Yield the IDs of orchestrations that ended before this time (ticks), page by page."""
+        return self.hub.ended_pages(ended_before)
+
     async def list_ended(self, query: EndedQuery) -> list[tuple[int, str]]:
         """Return a page of ended orchestrations: when each one ended, and its ID, in this order."""
         return await patiently(lambda: self.hub.list_ended(query))
@@ -204,20 +208,26 @@ class DurableClient:
         is_of_v2 = identity.is_started_by_v2(state.execution_id)
         return await self.start(state.name, instance_id=new_id, input=state.input, version=version, is_of_v2=is_of_v2)
 
-    async def purge(self, instance_id: str, *, ended_before: int | None = None) -> bool:
-        """Delete an instance that has ended, or an entity. Returns False if it does not exist, or ended later than
-        `ended_before` (ticks; None: any time). Raises `NotTerminal`.
+    async def purge(self, instance_id: str) -> bool:
+        """Delete an instance that has ended, or an entity. Returns False if it does not exist. Raises `NotTerminal`.
+
+        As in Azure, nothing prevents that, not even a result that a host that stopped has not sent to the parent.
         """
         state = await self.get(instance_id, fetch_input=False, fetch_output=False)
         if state is None:
             return False
         if not state.runtime_status.is_terminal and not instance_id.startswith("@"):
             raise NotTerminal(instance_id, state.runtime_status)
-        if ended_before is not None and state.ended_time >= ended_before:
-            return False
         found = await self.hub.purge_instance(instance_id)
         self._live.removed(instance_id)
         return found
+
+    async def purge_ended(self, instance_id: str, ended_before: int, pause: Callable[[], Awaitable[None]]) -> bool:
+        """Delete an instance as `TaskHub.purge_ended` does."""
+        purged = await self.hub.purge_ended(instance_id, ended_before, pause)
+        if purged:
+            self._live.removed(instance_id)
+        return purged
 
     async def purge_by(
         self,

@@ -6,40 +6,42 @@ kept: they never end.
 
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 
 from durable_host import timestamp
 from durable_host.clock import Clock
 from durable_host.config import retention_period
 from durable_host.durable.api.client import DurableClient
-from durable_host.durable.api.errors import NotTerminal
-from durable_host.durable.model.instance import EndedQuery
 from durable_host.durable.taskhub.port import TaskHubUnavailable
+from durable_host.durable.taskhub.reported_faults import Faults
 from durable_host.supervision import Tasks
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
 BATCH = 10
 """Instances that are purged before a pause."""
-PAGE = 1000
-"""Instances that are listed at once. In a storage account, each page reads all that have ended."""
-_USUAL_PAUSE = 9.0
-_PAUSE_WHEN_BEHIND = 3.0
-"""Each pause lasts this many times as long as the batch before it: retention works a tenth of the time, or a quarter
-while more than a page of instances is due.
+_MANY = 1000
+"""Instances of a page from which on retention is behind."""
+_USUAL_SHARE = 9.0
+_SMALLEST_SHARE = 1.0
+_FASTER = 3.0
+"""A pause lasts nine times as long as the work before it: retention works a tenth of the time. After each page of many
+instances the pauses are a third as long, until retention works half of the time.
 """
 _SHORTEST_PAUSE = 0.05
 _LONGEST_PAUSE = 30.0
 _ROUNDS_PER_PERIOD = 10
 _SHORTEST_INTERVAL = 1.0
 _LONGEST_INTERVAL = 600.0
+_REMEMBERED = 1000
 
 
 class Retention:
     """Purges what ended more than `retain` seconds ago, in rounds; None keeps everything.
 
-    `recovered` waits until the work that an earlier process owed is done, because it may need the history of an
-    instance that has ended.
+    `recovered` waits until the work that an earlier process owed is done. What another host owes may not be done yet:
+    an instance whose commits still owe something is left to a later round.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class Retention:
         self._retain = retain
         self._recovered = recovered
         self._tasks = Tasks(_log)
+        self._faults = Faults()
+        self._refused: OrderedDict[str, str] = OrderedDict()
 
     def start(self) -> None:
         """Begin to purge in the background, if there is anything to do."""
@@ -69,31 +73,32 @@ class Retention:
 
     async def _run(self, retain: float) -> None:
         await self._recovered()
+        hub = self._client.hub.name
         while True:
             try:
                 await self.purge_round(ended_before(retain, self._clock.now()))
             except TaskHubUnavailable as error:
-                _log.warning("Retention: the task hub '%s' could not be purged: %s", self._client.hub.name, error)
+                if self._faults.begins("", error.kind):
+                    _log.warning("Retention: the task hub '%s' could not be purged: %s", hub, error)
+            else:
+                if self._faults.ends(""):
+                    _log.warning("Retention: the task hub '%s' can be purged again", hub)
             await self._clock.sleep(seconds_between_rounds(retain))
 
     async def purge_round(self, ended_to: int) -> int:
-        """Purge everything that ended before `ended_to` (ticks), oldest first. Returns the number of instances.
+        """Purge everything that ended before `ended_to` (ticks). Returns the number of instances.
 
         Raises TaskHubUnavailable.
         """
-        query = EndedQuery(ended_to=ended_to, top=PAGE)
         purged = 0
+        pace = Pace(self._clock)
         try:
-            while page := await self._client.list_ended(query):
-                share = _USUAL_PAUSE if len(page) < PAGE else _PAUSE_WHEN_BEHIND
+            async for page in self._client.ended_pages(ended_to):
+                pace.adapt(is_behind=len(page) >= _MANY)
                 for first in range(0, len(page), BATCH):
-                    begun = time.monotonic()
-                    purged += await self._purge_batch([one for _, one in page[first : first + BATCH]], ended_to)
-                    pause = share * (time.monotonic() - begun)
-                    await self._clock.sleep(min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE))
-                query = EndedQuery(ended_to=ended_to, after=page[-1], top=PAGE)
-                if len(page) < PAGE:
-                    break
+                    await pace.pause()
+                    purged += await self._purge_batch(page[first : first + BATCH], ended_to, pace)
+                await pace.pause()
         finally:
             if purged:
                 _log.info(
@@ -105,27 +110,47 @@ class Retention:
                 )
         return purged
 
-    async def _purge_batch(self, instance_ids: Sequence[str], ended_to: int) -> int:
+    async def _purge_batch(self, instance_ids: Sequence[str], ended_to: int, pace: "Pace") -> int:
         """Purge one after the other. Instances that storage refuses to delete are logged, unless it refuses all."""
         purged = 0
         refused: dict[str, TaskHubUnavailable] = {}
         for instance_id in instance_ids:
             try:
-                purged += await self._purge(instance_id, ended_to)
+                purged += await self._client.purge_ended(instance_id, ended_to, pace.pause)
             except TaskHubUnavailable as error:
                 refused[instance_id] = error
                 if error.is_unreachable or len(refused) == len(instance_ids):
                     raise
         for instance_id, error in refused.items():
-            _log.warning("Retention: the instance '%s' was not purged: %s", instance_id, error)
+            if self._is_new(instance_id, error):
+                _log.warning("Retention: the instance '%s' was not purged: %s", instance_id, error)
         return purged
 
-    async def _purge(self, instance_id: str, ended_to: int) -> bool:
-        """Purge the instance, unless it was restarted or rewound since it was listed."""
-        try:
-            return await self._client.purge(instance_id, ended_before=ended_to)
-        except NotTerminal:
-            return False
+    def _is_new(self, instance_id: str, error: TaskHubUnavailable) -> bool:
+        """False when the same was logged of the instance in an earlier round."""
+        before = self._refused.pop(instance_id, None)
+        self._refused[instance_id] = error.kind
+        if len(self._refused) > _REMEMBERED:
+            self._refused.popitem(last=False)
+        return before != error.kind
+
+
+class Pace:
+    """Pauses that last several times as long as the work between them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._share = _USUAL_SHARE
+        self._clock = clock
+        self._begun = time.monotonic()
+
+    def adapt(self, *, is_behind: bool) -> None:
+        """Shorten the pauses while retention is behind."""
+        self._share = max(self._share / _FASTER, _SMALLEST_SHARE) if is_behind else _USUAL_SHARE
+
+    async def pause(self) -> None:
+        seconds = self._share * (time.monotonic() - self._begun)
+        await self._clock.sleep(min(max(seconds, _SHORTEST_PAUSE), _LONGEST_PAUSE))
+        self._begun = time.monotonic()
 
 
 def ended_before(retain: float, now: int) -> int:

@@ -59,10 +59,14 @@ class InstanceUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstanceQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """The filter of a query. Times are ticks; empty `statuses` means all; `top` is the page size."""
+    """The filter of a query. Times are ticks; empty `statuses` means all; `top` is the page size.
+
+    `ended_before` is for terminal statuses. A page may contain some instances that ended later.
+    """
 
     created_from: int | None = None
     created_to: int | None = None
+    ended_before: int | None = None
     statuses: frozenset[OrchestrationStatus] = frozenset()
     instance_id_prefix: str | None = None
     exclude_entities: bool = False

@@ -12,10 +12,18 @@ async def all_instances(
     read_page: Callable[[InstanceQuery], Awaitable[InstancePage]], query: InstanceQuery
 ) -> AsyncIterator[InstanceState]:
     """Yield all instances of the query, page by page."""
-    while True:
-        page = await read_page(query)
+    async for page in all_pages(read_page, query):
         for state in page.instances:
             yield state
+
+
+async def all_pages(
+    read_page: Callable[[InstanceQuery], Awaitable[InstancePage]], query: InstanceQuery
+) -> AsyncIterator[InstancePage]:
+    """Yield all pages of the query."""
+    while True:
+        page = await read_page(query)
+        yield page
         if page.continuation_token is None:
             return
         query = msgspec.structs.replace(query, continuation_token=page.continuation_token)
@@ -29,6 +37,7 @@ async def ended_instances(
     """
     wanted = InstanceQuery(
         created_to=query.ended_to,
+        ended_before=query.ended_to,
         statuses=query.statuses,
         exclude_entities=True,
         fetch_input=False,

@@ -16,7 +16,7 @@ Wake-up. A message that this process sends to an instance (or activity queue) it
 polling delay.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -214,7 +214,25 @@ class TaskHub(Protocol):
         ...
 
     async def purge_instance(self, instance_id: str) -> bool:
-        """Delete rows, history and blobs of one instance, whatever its status. Returns False when it does not exist."""
+        """Delete rows, history and blobs of one instance, whatever its status and whatever its commits owe.
+
+        Returns False when it does not exist.
+        """
+        ...
+
+    def ended_pages(self, ended_before: int) -> AsyncIterator[list[str]]:
+        """Yield the IDs of the orchestrations that ended before this time (ticks), page by page, in one pass.
+
+        The caller may purge the instances of a page before it asks for the next one.
+        """
+        ...
+
+    async def purge_ended(self, instance_id: str, ended_before: int, pause: Callable[[], Awaitable[None]]) -> bool:
+        """Purge an instance if it ended before this time and its commits owe nothing. Returns False if it was kept.
+
+        Nobody waits for it: storage is used in small steps, and `pause` is called between two steps. Meanwhile the
+        instance may be listed without a history. A purge that was interrupted can be repeated.
+        """
         ...
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:

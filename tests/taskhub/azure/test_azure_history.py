@@ -22,9 +22,11 @@ from durable_host.durable.taskhub.azure.history_rows import (
     event_row,
 )
 from durable_host.durable.taskhub.azure.history_store import CommittedHistory, HistoryConflict, HistoryStore
+from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key, row_key
 from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.purger import Purger
 from durable_host.storage import EdmDateTime, Entity, Operation, StorageAccount, StorageError, TransactionFailed
 from durable_host.storage.errors import StorageUnavailable, storage_error
 
@@ -71,6 +73,12 @@ class History:
         used = account or RecordingAccount(self.storage)
         payloads = LargePayloads(used.as_account().blobs, self.names.large_messages)
         return HistoryStore(used.as_account().tables, self.names, payloads, clock, Outage(self.names.hub))
+
+    async def purge(self, instance_id: str = ID) -> None:
+        tables, payloads = self.storage.tables, LargePayloads(self.storage.blobs, self.names.large_messages)
+        await Purger(tables, self.names, InstanceStore(tables, self.names, payloads, clock), payloads).purge(
+            instance_id
+        )
 
     async def rows(self, instance_id: str = ID) -> list[Entity]:
         query = f"PartitionKey eq '{escape_key(instance_id)}'"
@@ -333,7 +341,7 @@ async def test_an_official_worker_that_went_on_from_our_commit_is_a_conflict(his
 
 async def test_a_purge_while_we_were_in_doubt_is_a_conflict(history: History) -> None:
     done = await commit(history.store, results(1))
-    await history.store.delete(ID)
+    await history.purge()
     history.fail(0, OUTAGES["500"], after=False)
     with pytest.raises(HistoryConflict):
         await commit(history.store, results(1, 1), etag=done.etag, first=1)
@@ -366,7 +374,7 @@ async def test_a_cleared_mark_in_doubt_is_settled(history: History, fault: str, 
 
 async def test_marks_of_a_purged_instance_are_a_conflict(history: History) -> None:
     done = await commit(history.store, results(2))
-    await history.store.delete(ID)
+    await history.purge()
     with pytest.raises(HistoryConflict):
         await history.store.update_sentinel(ID, "1", done.etag, {OWED: ""})
     assert await history.rows() == []
@@ -439,8 +447,8 @@ async def test_rows_and_marks_of_several_transactions(history: History) -> None:
 async def test_a_purge_deletes_the_rest_of_an_unfinished_commit(history: History) -> None:
     await killed(history, 1, results(250))
     assert len(await history.blobs()) == 1
-    payloads = LargePayloads(history.storage.blobs, history.names.large_messages)
-    assert await payloads.delete_prefix(f"{ID}/") == 1
+    await history.purge()
+    assert await history.blobs() == []
 
 
 async def test_rows_that_are_large_together_take_several_transactions(history: History) -> None:

@@ -31,6 +31,7 @@ from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
 from durable_host.durable.taskhub.azure.owned_blobs import OwnedBlobs
 from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
 from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
+from durable_host.durable.taskhub.azure.purger import Purger
 from durable_host.durable.taskhub.azure.reading import MessageReader
 from durable_host.durable.taskhub.azure.reception import Reception
 from durable_host.durable.taskhub.azure.rewind import Rewinder
@@ -61,6 +62,7 @@ class HubParts:
     instances: InstanceStore
     rewinder: Rewinder
     blobs: OwnedBlobs
+    purger: Purger
     sender: MessageSender
     direct: DirectWork
     unsettled: UnsettledInstances
@@ -161,6 +163,7 @@ def assembled(
         instances=instances,
         rewinder=Rewinder(tables, names, instances, clock),
         blobs=OwnedBlobs(payloads),
+        purger=Purger(tables, names, instances, payloads),
         sender=sender,
         direct=direct,
         unsettled=unsettled,

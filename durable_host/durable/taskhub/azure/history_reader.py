@@ -13,11 +13,12 @@ from durable_host.durable.taskhub.azure import history_rows, unfinished
 from durable_host.durable.taskhub.azure.history_rows import OWN_COLUMNS, Row, UnreadableRow
 from durable_host.durable.taskhub.azure.instance_query import partition_filter
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, UnreadablePayload
-from durable_host.durable.taskhub.azure.names import SENTINEL, escape_key
+from durable_host.durable.taskhub.azure.names import SENTINEL, escape_key, row_key
 from durable_host.durable.taskhub.azure.unfinished import Rest
 from durable_host.durable.taskhub.port import Checkpoint, LoadedHistory, UnreadableHistory
 from durable_host.storage import Entity, TableService
 
+FIRST_ROW = row_key(0)
 LARGE_COLUMNS = ("Name", "Input", "Result", "Output", "Reason", "Details", "Correlation", "FailureDetails", "Tags")
 
 
@@ -110,9 +111,14 @@ class HistoryReader:
 
 
 def current_rows(entities: Sequence[Entity]) -> tuple[list[Entity], Entity | None]:
-    """Return the rows of the current execution in order, without the sentinel, and the sentinel."""
+    """Return the rows of the current execution in order, without the sentinel, and the sentinel.
+
+    Rows without the first one are what an unfinished purge has left.
+    """
     sentinel = next((row for row in reversed(entities) if row["RowKey"] == SENTINEL), None)
     events = [row for row in entities if row["RowKey"] != SENTINEL]
+    if events and events[0]["RowKey"] != FIRST_ROW:
+        events = []
     if sentinel is not None:
         execution_id = sentinel.get("ExecutionId")
     elif events:

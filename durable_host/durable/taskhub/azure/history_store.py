@@ -1,4 +1,4 @@
-"""The History table: loads an execution, commits an episode, deletes a history.
+"""The History table: loads an execution and commits an episode.
 
 Source: docs/protocol/task-hub-storage-history.md#sentinel-row,
     docs/protocol/task-hub-storage-history.md#transactions,
@@ -9,7 +9,6 @@ Source: docs/protocol/task-hub-storage-history.md#sentinel-row,
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -18,19 +17,16 @@ from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.taskhub.azure import history_rows, unfinished
 from durable_host.durable.taskhub.azure.history_reader import LARGE_COLUMNS, HistoryReader, LoadedRows, StoredRows
 from durable_host.durable.taskhub.azure.history_rows import OWED, UNFINISHED, Row
-from durable_host.durable.taskhub.azure.instance_query import partition_filter
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, is_large, property_blob_name
 from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key, row_key, unescape_key
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.sentinel_writer import HistoryConflict, SentinelWriter
 from durable_host.durable.taskhub.azure.unfinished import Rest
-from durable_host.storage import Entity, NotFound, Operation, StorageError, TableService, TransactionFailed
-from durable_host.storage.bounded import for_each
+from durable_host.storage import StorageError, TableService
 
 __all__ = ["CommittedHistory", "HistoryConflict", "HistoryStore", "LoadedRows"]
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
-_DELETES_PER_TRANSACTION = 100
 _FINISHING_ATTEMPTS = 3
 _OWING = f"RowKey eq '{SENTINEL}' and ({OWED} gt '' or ({UNFINISHED} gt '' and IsCheckpointComplete eq false))"
 
@@ -129,14 +125,6 @@ class HistoryStore:
         found = self._tables.query_all(self._names.history, _OWING, ("PartitionKey",))
         return [unescape_key(row["PartitionKey"]) async for row in found]
 
-    async def delete(self, instance_id: str) -> None:
-        """Delete all rows of an instance, across all its executions."""
-        query = partition_filter(instance_id)
-        columns = ("PartitionKey", "RowKey")
-        rows = [row async for row in self._tables.query_all(self._names.history, query, columns)]
-        chunks = [rows[at : at + _DELETES_PER_TRANSACTION] for at in range(0, len(rows), _DELETES_PER_TRANSACTION)]
-        await for_each(chunks, self._delete_chunk, 10)
-
     async def _finish(self, stored: StoredRows, rest: Rest) -> None:
         """Write the missing rows of a commit that a crashed process left unfinished."""
         assert stored.sentinel is not None
@@ -197,19 +185,3 @@ class HistoryStore:
                 row[column] = ""
                 row[f"{column}BlobName"] = name
                 moved[kind, column] = name
-
-    async def _delete_chunk(self, rows: list[Entity]) -> None:
-        keys = [{"PartitionKey": row["PartitionKey"], "RowKey": row["RowKey"]} for row in rows]
-        try:
-            await self._tables.transaction(self._names.history, [Operation("delete", key) for key in keys])
-        except TransactionFailed as failure:
-            # 400: Azurite cannot read some characters of a key in a transaction.
-            if failure.status not in (400, 404):
-                raise
-            await for_each(keys, self._delete_row, 8)
-
-    async def _delete_row(self, key: dict[str, Any]) -> None:
-        try:
-            await self._tables.delete(self._names.history, key["PartitionKey"], key["RowKey"])
-        except NotFound:
-            return

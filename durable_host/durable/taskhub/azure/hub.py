@@ -3,26 +3,26 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
 from durable_host.clock import Clock, SystemClock
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import EndedQuery, InstancePage, InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 from durable_host.durable.taskhub.azure.assembly import assembled
 from durable_host.durable.taskhub.azure.held import held_of
-from durable_host.durable.taskhub.azure.names import escape_key
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
 from durable_host.durable.taskhub.azure.unsettled import AzureCheckpoint
 from durable_host.durable.taskhub.inspection import HubMessage, HubPartition, HubQueue
-from durable_host.durable.taskhub.paging import ended_instances
+from durable_host.durable.taskhub.paging import all_pages, ended_instances
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, LoadedHistory, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _CLOSE_PATIENCE = 2.0
+_PAGE = 1000
 
 
 class AzureTaskHub:
@@ -66,7 +66,7 @@ class AzureTaskHub:
         self._worker = parts.worker
         self._creator = parts.creator
         self._unsettled = parts.unsettled
-        self._payloads = parts.payloads
+        self._purger = parts.purger
 
     @property
     def name(self) -> str:
@@ -183,15 +183,35 @@ class AzureTaskHub:
         if await self._instances.get_row(instance_id, ("PartitionKey",)) is None:
             return False
         await self._commits.settled(instance_id)
+        self._forget(instance_id)
+        await self._purger.purge(instance_id)
+        return True
+
+    async def ended_pages(self, ended_before: int) -> AsyncIterator[list[str]]:
+        """Yield pages in the order of the IDs, which is the only one of the table."""
+        wanted = InstanceQuery(
+            statuses=TERMINAL_STATUSES,
+            ended_before=ended_before,
+            exclude_entities=True,
+            fetch_input=False,
+            fetch_output=False,
+            top=_PAGE,
+        )
+        async for page in all_pages(self.query_instances, wanted):
+            yield [one.instance_id for one in page.instances if one.ended_time < ended_before]
+
+    @storage_errors_as_unavailable
+    async def purge_ended(self, instance_id: str, ended_before: int, pause: Callable[[], Awaitable[None]]) -> bool:
+        unsettled = self._unsettled.get(instance_id)
+        if unsettled is not None and unsettled.owes:
+            return False
+        self._forget(instance_id)
+        return await self._purger.purge_ended(instance_id, ended_before, pause)
+
+    def _forget(self, instance_id: str) -> None:
         self._new_instances.forget(instance_id)
         self._unsettled.forget(instance_id)
         self._blobs.forget(instance_id)
-        prefixes = {f"{instance_id}/", f"{escape_key(instance_id)}/"}
-        await asyncio.gather(
-            self._history.delete(instance_id), *[self._payloads.delete_prefix(prefix) for prefix in prefixes]
-        )
-        await self._instances.delete(instance_id)
-        return True
 
     @storage_errors_as_unavailable
     async def rewind(self, instance_id: str, reason: str | None) -> None:

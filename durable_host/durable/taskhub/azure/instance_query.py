@@ -28,6 +28,9 @@ def query_filter(query: InstanceQuery) -> str | None:
         conditions.append(f"CreatedTime ge datetime'{timestamp.to_round_trip(query.created_from)}'")
     if query.created_to is not None:
         conditions.append(f"CreatedTime le datetime'{timestamp.to_round_trip(max(query.created_to, EARLIEST))}'")
+    if query.ended_before is not None:
+        before = f"datetime'{timestamp.to_round_trip(max(query.ended_before, EARLIEST))}'"
+        conditions.append(f"CompletedTime lt {before} or LastUpdatedTime lt {before}")
     if query.statuses:
         conditions.append(" or ".join(f"RuntimeStatus eq '{status.name}'" for status in sorted(query.statuses)))
     if query.instance_id_prefix:

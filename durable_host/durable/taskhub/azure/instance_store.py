@@ -172,11 +172,11 @@ class InstanceStore:
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
 
-    async def delete(self, instance_id: str) -> None:
-        """Delete the row."""
+    async def delete(self, instance_id: str, etag: str | None = None) -> None:
+        """Delete the row. Raises PreconditionFailed for another etag than this one; None deletes any."""
         self._knows(instance_id, None)
         try:
-            await self._tables.delete(self._names.instances, escape_key(instance_id), "")
+            await self._tables.delete(self._names.instances, escape_key(instance_id), "", etag or "*")
         except NotFound:
             return
 

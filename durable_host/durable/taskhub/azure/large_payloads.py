@@ -112,14 +112,12 @@ class LargePayloads:
         """Delete blobs. Blobs that no longer exist are ignored."""
         await for_each(names, self._delete_one, _PARALLEL)
 
-    async def delete_prefix(self, prefix: str) -> int:
-        """Delete all blobs whose name begins with `prefix`. Return their number."""
+    async def names(self, prefix: str) -> list[str]:
+        """Return the names of all blobs that begin with `prefix`."""
         try:
-            names = [blob.name async for blob in self._blobs.list(self._container, prefix)]
+            return [blob.name async for blob in self._blobs.list(self._container, prefix)]
         except NotFound:
-            return 0
-        await self.delete(names)
-        return len(names)
+            return []
 
     async def drop(self) -> None:
         """Delete the container."""

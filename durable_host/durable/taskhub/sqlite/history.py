@@ -11,6 +11,10 @@ from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.taskhub.port import Checkpoint, CommitConflict, LoadedHistory, UnreadableHistory
 from durable_host.durable.taskhub.sqlite import codec
 
+_ROWS_OF_STEP = 100
+_BYTES_OF_STEP = 256 * 1024
+"""The largest part of a history that is deleted in one transaction, which takes about a millisecond."""
+
 
 def load(connection: Connection, instance_id: str) -> LoadedHistory:
     """Return the history and checkpoint of an instance. Raises `UnreadableHistory` if a row cannot be read."""
@@ -94,10 +98,43 @@ def invalidate(connection: Connection, instance_id: str) -> None:
     )
 
 
-def delete(connection: Connection, instance_id: str) -> None:
+def discard(connection: Connection, instance_id: str) -> None:
+    """Delete the sentinel, so that no history is found any more, and as many of the rows as one step may delete.
+
+    `delete_discarded` deletes the others.
+    """
     key = codec.storable(instance_id)
-    connection.execute("DELETE FROM history WHERE instance_id = ?", (key,))
     connection.execute("DELETE FROM sentinels WHERE instance_id = ?", (key,))
+    if _delete_some(connection, key):
+        connection.execute("INSERT OR IGNORE INTO discarded VALUES (?)", (key,))
+
+
+def delete_discarded(connection: Connection) -> bool:
+    """Delete some more rows of discarded histories, if there are any. Returns True while there may be others."""
+    found = connection.execute("SELECT instance_id FROM discarded LIMIT 1").fetchone()
+    if found is None:
+        return False
+    # A new execution of the instance has deleted the old rows and has a sentinel.
+    is_new = connection.execute("SELECT 1 FROM sentinels WHERE instance_id = ?", found).fetchone() is not None
+    if is_new or not _delete_some(connection, found[0]):
+        connection.execute("DELETE FROM discarded WHERE instance_id = ?", found)
+    return True
+
+
+def _delete_some(connection: Connection, key: str) -> bool:
+    """Delete the first rows of a history. Returns True if others are left."""
+    found = connection.execute(
+        "SELECT ordinal, LENGTH(event) FROM history WHERE instance_id = ? ORDER BY ordinal LIMIT ?",
+        (key, _ROWS_OF_STEP + 1),
+    ).fetchall()
+    count = size = 0
+    for _, length in found[:_ROWS_OF_STEP]:
+        if count and size + length > _BYTES_OF_STEP:
+            break
+        count, size = count + 1, size + length
+    if count:
+        connection.execute("DELETE FROM history WHERE instance_id = ? AND ordinal <= ?", (key, found[count - 1][0]))
+    return count < len(found)
 
 
 def _next_etag(connection: Connection) -> int:

@@ -1,7 +1,7 @@
 """`SqliteTaskHub`: the port `TaskHub` on one SQLite file."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
@@ -34,6 +34,7 @@ from durable_host.durable.taskhub.sqlite.worker_lock import WorkerLock
 from durable_host.timestamp import TICKS_PER_SECOND
 
 _FOREIGN_POLL_SECONDS = 0.5
+_PAGE = 1000
 _WORKER_PATIENCE_SECONDS = 5.0
 
 
@@ -181,7 +182,25 @@ class SqliteTaskHub:
 
     async def purge_instance(self, instance_id: str) -> bool:
         self._new_instances.forget(instance_id)
-        return await self._database.run(partial(transactions.purge_instance, instance_id=instance_id))
+        found = await self._database.run(partial(transactions.purge_instance, instance_id=instance_id))
+        while await self._database.run(history.delete_discarded):
+            pass
+        return found
+
+    async def ended_pages(self, ended_before: int) -> AsyncIterator[list[str]]:
+        """Yield pages in the order of the ends."""
+        query = EndedQuery(ended_to=ended_before, top=_PAGE)
+        while page := await self.list_ended(query):
+            yield [instance_id for _, instance_id in page]
+            query = EndedQuery(ended_to=ended_before, after=page[-1], top=_PAGE)
+
+    async def purge_ended(self, instance_id: str, ended_before: int, pause: Callable[[], Awaitable[None]]) -> bool:
+        self._new_instances.forget(instance_id)
+        purge = partial(transactions.purge_instance, instance_id=instance_id, ended_before=ended_before)
+        found = await self._database.run(purge)
+        while await self._database.run(history.delete_discarded):
+            await pause()
+        return found
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
         await self._database.run(partial(rewind, instance_id=instance_id, reason=reason, now=self._clock.now()))

@@ -46,6 +46,8 @@ def query(connection: Connection, wanted: InstanceQuery) -> InstancePage:
         require("created_time >= ?", wanted.created_from)
     if wanted.created_to is not None:
         require("created_time <= ?", wanted.created_to)
+    if wanted.ended_before is not None:
+        require(f"{END} < ?", wanted.ended_before)
     if wanted.statuses:
         require(f"runtime_status IN ({', '.join('?' * len(wanted.statuses))})", *map(int, wanted.statuses))
     if wanted.instance_id_prefix:

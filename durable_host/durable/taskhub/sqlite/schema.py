@@ -2,7 +2,7 @@
 
 `messages.state`: a message is READY, TAKEN by the one worker process, or DELAYED until `due`. `seq` is the order of
 arrival. Unreadable messages are moved from `messages` to `set_aside` with the reason. `hub.etag` is the last etag given
-to a commit.
+to a commit. `discarded` contains the purged instances whose histories are not yet completely deleted.
 """
 
 import sqlite3
@@ -83,6 +83,7 @@ CREATE TABLE IF NOT EXISTS instances (
     output TEXT
 ) WITHOUT ROWID;
 """
+DISCARDED = "CREATE TABLE IF NOT EXISTS discarded (instance_id TEXT PRIMARY KEY) WITHOUT ROWID"
 _BY_END = f"CREATE INDEX IF NOT EXISTS instances_by_end ON instances ({END}, instance_id) WHERE {ENDED_ORCHESTRATIONS}"
 
 
@@ -94,6 +95,7 @@ def create(connection: Connection, name: str) -> None:
     """Create what is missing. Raises `WrongHub` if the file belongs to another hub."""
     for statement in _TABLES.split(";\n"):
         connection.execute(statement)
+    connection.execute(DISCARDED)
     connection.execute(_BY_END)
     _add_columns(connection)
     _move_unreadable(connection)
@@ -137,5 +139,5 @@ def is_there(path: Path) -> bool:
 
 def drop(connection: Connection) -> None:
     """Delete the hub with all its data."""
-    for table in ("hub", "messages", "set_aside", "sentinels", "history", "instances"):
+    for table in ("hub", "messages", "set_aside", "sentinels", "history", "discarded", "instances"):
         connection.execute(f"DROP TABLE IF EXISTS {table}")

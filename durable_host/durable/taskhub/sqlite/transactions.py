@@ -12,7 +12,7 @@ from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, InstanceExists, ReceivedMessage
-from durable_host.durable.taskhub.sqlite import history, instances, messages
+from durable_host.durable.taskhub.sqlite import history, instances, messages, schema
 
 
 def create_instance(
@@ -48,13 +48,19 @@ def create_instance(
     return state
 
 
-def purge_instance(connection: Connection, instance_id: str) -> bool:
-    """Delete an instance with its history and waiting messages. Returns False when it does not exist."""
+def purge_instance(connection: Connection, instance_id: str, ended_before: int | None = None) -> bool:
+    """Delete an instance with its waiting messages, and begin to delete its history.
+
+    Returns False when it does not exist or, with `ended_before` (ticks), has not ended before that.
+    """
+    connection.execute(schema.DISCARDED)  # Files of earlier versions do not have the table.
     existing = instances.read(connection, instance_id, fetch_input=False, fetch_output=False)
     if existing is None:
         return False
+    if ended_before is not None and not (existing.runtime_status.is_terminal and existing.ended_time < ended_before):
+        return False
     messages.delete_of_execution(connection, existing.instance_id, existing.execution_id)
-    history.delete(connection, instance_id)
+    history.discard(connection, instance_id)
     return instances.delete(connection, instance_id)
 
 
