@@ -25,6 +25,7 @@ from bench import (
     node_apps,
     plain_workers,
     request_counts,
+    retention,
     scenarios,
     side_by_side,
     throughput,
@@ -55,10 +56,11 @@ def main() -> None:
     parser.add_argument("--on-disk", action="store_true", help="let Azurite keep its data on disk")
     parser.add_argument("--plain-workers", action="store_true", help="only the rows of plain workers")
     parser.add_argument("--node", action="store_true", help="only the rows of Node.js beside Python")
+    parser.add_argument("--retention", action="store_true", help="only the host beside a purge in the background")
     parser.add_argument("--dotnet", action="store_true", help="only the rows of .NET isolated apps")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        if not (options.ceilings or options.plain_workers or options.node or options.dotnet):
+        if not (options.ceilings or options.plain_workers or options.node or options.dotnet or options.retention):
             compare(Path(folder), options)
             return
         if options.plain_workers:
@@ -78,6 +80,11 @@ def main() -> None:
                 table = Table("scenario", "host", "goal", "ratio", title=".NET isolated apps on Azurite")
                 say = Console(stderr=True).print
                 asyncio.run(dotnet_apps.measure(table, connection_string(connection), Path(folder), say))
+            elif options.retention:
+                say = Console(stderr=True).print
+                *others, table = asyncio.run(retention.measure(connection, Path(folder), options.rounds, say))
+                for other in others:
+                    Console(width=140).print(other)
             else:
                 table = asyncio.run(measure(connection, Path(folder) / "went-on.txt", options.rounds))
         finally:

@@ -25,6 +25,13 @@ def sequence(context: df.DurableOrchestrationContext):
 
 
 @app.orchestration_trigger(context_name="context")
+def stamped_sequence(context: df.DurableOrchestrationContext):
+    for number in range(context.get_input()["count"] - 1):
+        yield context.call_activity("echo", number)
+    yield context.call_activity("stamp", context.instance_id)
+
+
+@app.orchestration_trigger(context_name="context")
 def wait_for_go(context: df.DurableOrchestrationContext):
     yield context.wait_for_external_event("Go")
     if not context.is_replaying:
