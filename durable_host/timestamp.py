@@ -7,6 +7,7 @@ Source: docs/protocol/task-hub-storage-messages.md#json-form
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 TICKS_PER_SECOND = 10_000_000
 TICKS_PER_MINUTE = 60 * TICKS_PER_SECOND
@@ -84,13 +85,6 @@ def to_round_trip(ticks: int) -> str:
     return f"{_seconds_text(seconds)}.{fraction:07d}Z"
 
 
-_last_second = (-1, "")
-
-
+@lru_cache(maxsize=128)
 def _seconds_text(seconds: int) -> str:
-    global _last_second
-    known, text = _last_second
-    if known != seconds:
-        text = (_ORIGIN + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
-        _last_second = (seconds, text)
-    return text
+    return (_ORIGIN + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")

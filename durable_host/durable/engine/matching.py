@@ -169,10 +169,10 @@ class ExecutionCalls:
         call = self._call_of(message)
         if call is None:
             return None
-        what, why = _description(call.event), _mismatch(call, message, own)
+        why = _mismatch(call, message, own)
         if why is not None:
-            return Misfit(what, why)
-        return _copy(what) if call.is_answered or key in taken else None
+            return Misfit(_description(call.event), why)
+        return _copy(_description(call.event)) if call.is_answered or key in taken else None
 
     def _call_of(self, message: TaskMessage) -> _Call | None:
         """Return the call that a result answers.

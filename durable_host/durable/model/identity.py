@@ -100,7 +100,7 @@ def _joined(alike: str, exact: str) -> str:
 
 
 def _named(*parts: object) -> str:
-    text = "\x1f".join("\x00" if part is None else str(part) for part in parts)
+    text = "\x1f".join(["\x00" if part is None else str(part) for part in parts])
     return _version_5(text.encode("utf-8", "surrogatepass").hex())
 
 

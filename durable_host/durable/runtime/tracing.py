@@ -99,13 +99,16 @@ class Traced:
 @contextmanager
 def activity(message: TaskMessage, scheduled: TaskScheduled) -> Generator[Traced]:
     """Open a span for the run of an activity."""
+    parent = scheduled.parent_trace_context
+    if not spans.configured():
+        yield Traced(parent, [])
+        return
     tags: dict[str, str | int] = {
         "durabletask.type": "activity",
         "durabletask.task.name": scheduled.name,
         "durabletask.task.instance_id": message.target.instance_id,
         "durabletask.task.task_id": scheduled.event_id,
     }
-    parent = scheduled.parent_trace_context
     with spans.span(f"activity:{scheduled.name}", "server", _parent(parent), tags) as opened:
         yield Traced(_context(opened) or parent, [opened] if opened is not None else [])
 

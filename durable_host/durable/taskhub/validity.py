@@ -51,8 +51,8 @@ def check(message: TaskMessage, *, is_work_item: bool) -> None:
     _tags(message.tags, "OrchestrationTags")
     _int32(event.event_id, "EventId")
     _time(event.timestamp, "Timestamp")
-    for field, check_field in checks:
-        check_field(getattr(event, field), _member(field))
+    for field, member, check_field in checks:
+        check_field(getattr(event, field), member)
     if isinstance(event, e.ExecutionStarted):
         _start(event, target)
 
@@ -189,9 +189,11 @@ _QUEUED: tuple[type[e.HistoryEvent], ...] = (
     e.ExecutionResumed,
     e.ExecutionRewound,
 )
-_CHECKS: dict[type[e.HistoryEvent], tuple[tuple[str, _FieldCheck], ...]] = {
+_CHECKS: dict[type[e.HistoryEvent], tuple[tuple[str, str, _FieldCheck], ...]] = {
     kind: tuple(
-        (field.name, _FIELD_CHECKS[field.name]) for field in msgspec.structs.fields(kind) if field.name in _FIELD_CHECKS
+        (field.name, _member(field.name), _FIELD_CHECKS[field.name])
+        for field in msgspec.structs.fields(kind)
+        if field.name in _FIELD_CHECKS
     )
     for kind in _QUEUED
 }

@@ -28,12 +28,12 @@ class EagerConnection:
         self._move: asyncio.Future[None] | None = None
 
     def run(self, jobs: list[Job]) -> list[Job]:
-        """Run jobs and resolve them. Returns those that have done nothing, because another connection holds the
+        """Run jobs and resolve them. Returns those that have done nothing, mostly because another connection holds the
         file's lock.
         """
         try:
             run_all(self._connection or self._open(), jobs)
-        except sqlite3.Error:
+        except Exception:
             return jobs
         busy = [job for job in jobs if is_busy(job.error)]
         for job in jobs:
