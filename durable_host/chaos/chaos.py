@@ -80,7 +80,7 @@ class Chaos:
         """Open a storage account. Requests to a development account may fail."""
         if not connection.is_development or self.spec.storage_errors <= 0:
             return StorageAccount(connection)
-        session = FaultySession(AccountSession(_CONNECTIONS, _KEEPALIVE), self)
+        session = FaultySession(AccountSession(_CONNECTIONS, _KEEPALIVE), self, self._names)
         return StorageAccount(connection, session=session)
 
     def kills(self, function: str, instance_id: str | None) -> Kill | None:

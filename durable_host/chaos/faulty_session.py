@@ -1,6 +1,5 @@
 """Requests to a storage account, some of which fail."""
 
-import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,10 +10,9 @@ from yarl import URL
 
 from durable_host.chaos.fault import ANSWER_LOST, TIMEOUT
 from durable_host.chaos.injector import Injector
+from durable_host.chaos.message_words import InstanceNames
+from durable_host.chaos.request_words import RequestNames
 from durable_host.storage.transport import RequestSession
-
-_INSTANCE = re.compile(rb"""(?:InstanceId(?:"|&quot;):(?:"|&quot;)|"PartitionKey":"|PartitionKey=')([^"&'\\]+)""")
-_SEARCHED = 64 * 1024
 
 
 class FaultySession:
@@ -23,9 +21,10 @@ class FaultySession:
     The host repeats refused requests and those whose answers were lost, like all clients of Azure Storage.
     """
 
-    def __init__(self, session: RequestSession, injector: Injector) -> None:
+    def __init__(self, session: RequestSession, injector: Injector, names: InstanceNames) -> None:
         self._session = session
         self._injector = injector
+        self._names = RequestNames(names)
 
     def get(self) -> "FaultySession":
         return self
@@ -36,10 +35,7 @@ class FaultySession:
     @asynccontextmanager
     async def request(self, method: str, url: URL, *, data: Any = None, **options: Any) -> AsyncGenerator[Any]:
         """Send a request, or raise the error of aiohttp for a fault."""
-        instance_id = _instance_in(url, data)
-        owner = f" (instance '{instance_id}')" if instance_id else ""
-        # The first segment of the path is the name of the account.
-        target = f"request {method} {url.path.strip('/').partition('/')[2]}{owner}"
+        target, instance_id = self._names.words_for(method, url, data)
         fault = self._injector.happens("storage-errors", target, instance_id=instance_id)
         if fault is not None and fault.variant == TIMEOUT:
             raise TimeoutError
@@ -50,6 +46,8 @@ class FaultySession:
             if fault is not None:
                 await response.read()
                 raise aiohttp.ServerDisconnectedError
+            if method in ("GET", "POST") and url.path.endswith("/messages"):
+                self._names.learn(await response.read(), instance_id)  # aiohttp keeps it for the next reader.
             yield response
 
 
@@ -61,11 +59,3 @@ class _Refusal:
 
     async def read(self) -> bytes:
         return b""
-
-
-def _instance_in(url: URL, data: Any) -> str:
-    """The ID of the first instance that a request names, or an empty text."""
-    found = _INSTANCE.search(url.path.encode())
-    if found is None and isinstance(data, bytes):
-        found = _INSTANCE.search(data, 0, _SEARCHED)
-    return found[1].decode("utf-8", "replace") if found else ""

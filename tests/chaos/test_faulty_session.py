@@ -4,13 +4,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from durable_host.chaos.fault import VARIANTS, Fault
 from durable_host.chaos.faulty_session import FaultySession
 from durable_host.chaos.injector import ScheduledInjector
+from durable_host.chaos.message_words import InstanceNames
 from durable_host.config.connections import development
 from durable_host.storage.auth import authorization
 from durable_host.storage.errors import StorageUnavailable
@@ -48,7 +48,7 @@ async def post(variant: str, body: bytes = b"") -> tuple[StorageResponse | None,
     answers, faults = Answers(), list[Fault]()
     share = VARIANTS["storage-errors"].index(variant) / 3
     schedule = [Fault(kind="storage-errors", target=TARGET, share=share)]
-    session = FaultySession(answers, ScheduledInjector(schedule, faults.append))
+    session = FaultySession(answers, ScheduledInjector(schedule, faults.append), InstanceNames())
     connection = development()
     channel = HttpChannel(
         "queue", "http://127.0.0.1:1/devstoreaccount1", session, authorization(connection, tables=False, token=None)
@@ -81,23 +81,18 @@ async def test_a_request_without_an_answer_in_time_fails() -> None:
     assert len(faults) == 1
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("/Instances(PartitionKey='order-7',RowKey='')", b""),
-        ("/Instances", b'{"PartitionKey":"order-7"}'),
-        ("/$batch", b"PUT http://x/History(PartitionKey='order-7',RowKey='1') HTTP/1.1"),
-        ("/control-00/messages", b"<MessageText>{&quot;InstanceId&quot;:&quot;order-7&quot;}</MessageText>"),
-    ],
-)
-async def test_a_request_is_named_with_its_instance(path: str, body: bytes) -> None:
-    asked: list[tuple[str, str]] = []
+async def test_faults_of_a_received_message_name_its_instance() -> None:
+    class Received(Answers):
+        async def read(self) -> bytes:
+            return b"<QueueMessage><MessageId>m1</MessageId>{&quot;InstanceId&quot;:&quot;order-7&quot;}</QueueMessage>"
 
-    class Asked(ScheduledInjector):
-        def happens(self, kind: Any, target: str, *, instance_id: str = "") -> None:
-            asked.append((target, instance_id))
-
-    session = FaultySession(Answers(), Asked((), lambda _: None))
-    async with session.request("PUT", URL(f"http://127.0.0.1:1/devstoreaccount1{path}"), data=body):
+    faults = list[Fault]()
+    target = "request DELETE control-00/messages (instance 'order-7')"
+    injector = ScheduledInjector([Fault(kind="storage-errors", target=target)], faults.append)
+    session = FaultySession(Received(), injector, InstanceNames())
+    queue = URL("http://127.0.0.1:1/devstoreaccount1/control-00/messages")
+    async with session.request("GET", queue):
         pass
-    assert asked == [(f"request PUT {path[1:]} (instance 'order-7')", "order-7")]
+    async with session.request("DELETE", queue / "m1") as response:
+        assert response.status == 503
+    assert [(fault.target, fault.instance_id) for fault in faults] == [(target, "order-7")]
