@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from durable_host.errors import HostError
-from durable_host.invocation.bindings import RESPONSE_TYPES, BindingContext, BindingRegistry
+from durable_host.invocation.bindings import BindingContext, BindingRegistry
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.errors import FunctionFailed, WorkerLost
 from durable_host.invocation.http_exchange import HttpExchange
@@ -55,10 +55,12 @@ async def run_attempt(
     Raises FunctionFailed for errors in user code and bindings, FunctionTimedOut, WorkerLost; with an exchange also
     ClientGone and the exceptions of the exchange.
     """
-    context = BindingContext(attempt.function, attempt.invocation_id, attempt.trigger_metadata)
-    inputs = await _read_inputs(attempt, bindings, context)
+    function = attempt.function
+    inputs = {function.trigger.name: attempt.trigger_value}
+    if function.inputs:
+        inputs |= await _read_inputs(attempt, bindings)
     request = InvocationRequest(
-        function=attempt.function.name,
+        function=function.name,
         invocation_id=attempt.invocation_id,
         inputs=inputs,
         trigger_metadata=attempt.trigger_metadata,
@@ -69,8 +71,13 @@ async def run_attempt(
         last_error=_error_of(attempt.last_error),
     )
     response = await pool.invoke(request, timeout=timeout, workers=workers, exchange=attempt.exchange)
-    await _write_outputs(attempt, response, bindings, context)
+    if function.written_outputs:
+        await _write_outputs(attempt, response, bindings)
     return response
+
+
+def _context(attempt: Attempt) -> BindingContext:
+    return BindingContext(attempt.function, attempt.invocation_id, attempt.trigger_metadata)
 
 
 def _error_of(error: FunctionFailed | WorkerLost | None) -> tuple[str, str] | None:
@@ -80,8 +87,9 @@ def _error_of(error: FunctionFailed | WorkerLost | None) -> tuple[str, str] | No
     return str(error), error.stack if isinstance(error, FunctionFailed) else ""
 
 
-async def _read_inputs(attempt: Attempt, bindings: BindingRegistry, context: BindingContext) -> dict[str, Datum]:
-    inputs = {attempt.function.trigger.name: attempt.trigger_value}
+async def _read_inputs(attempt: Attempt, bindings: BindingRegistry) -> dict[str, Datum]:
+    context = _context(attempt)
+    inputs: dict[str, Datum] = {}
     for binding in attempt.function.inputs:
         reader = bindings.input(binding.type)
         if reader is None:
@@ -95,12 +103,11 @@ async def _read_inputs(attempt: Attempt, bindings: BindingRegistry, context: Bin
     return inputs
 
 
-async def _write_outputs(
-    attempt: Attempt, response: InvocationResponse, bindings: BindingRegistry, context: BindingContext
-) -> None:
-    for binding in attempt.function.outputs:
+async def _write_outputs(attempt: Attempt, response: InvocationResponse, bindings: BindingRegistry) -> None:
+    context = _context(attempt)
+    for binding in attempt.function.written_outputs:
         datum = response.return_value if binding.is_return else response.outputs.get(binding.name)
-        if datum is None or datum.is_none or binding.type.lower() in RESPONSE_TYPES:
+        if datum is None or datum.is_none:
             continue
         writer = bindings.output(binding.type)
         if writer is None:

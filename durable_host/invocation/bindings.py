@@ -9,10 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from durable_host.invocation.datum import Datum
-from durable_host.invocation.metadata import Binding, FunctionMetadata
-
-# Types whose value is part of the outcome: the caller of the trigger uses it.
-RESPONSE_TYPES = frozenset({"http"})
+from durable_host.invocation.metadata import RESPONSE_TYPES, Binding, FunctionMetadata
 
 
 class BindingContext(msgspec.Struct, frozen=True):

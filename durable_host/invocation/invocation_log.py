@@ -5,8 +5,7 @@ Source: docs/protocol/functions-host-cli.md#invocation-lines, docs/protocol/func
 
 import logging
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from durable_host.invocation.attempt import Attempt
@@ -18,34 +17,40 @@ CALLED = "This function was programmatically called via the host APIs."
 
 
 class InvocationLog:
-    """Logs one invocation. The caller sets `response` if there is one."""
+    """Logs the start, the end and the failure of one attempt. The caller sets `response` if there is one."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    __slots__ = ("_attempt", "_details", "_function", "_log", "_reason", "_started", "response")
+
+    def __init__(self, attempt: Attempt, reason: str, details: str | None) -> None:
         self.response: InvocationResponse | None = None
+        self._attempt = attempt
+        self._reason = reason
+        self._details = details
         self._function = attempt.function.name
-        self._invocation_id = attempt.invocation_id
-        self._is_entity = attempt.function.trigger.type.lower() == "entitytrigger"
-        self._instance = f", InstanceId={attempt.instance_id}" if self._is_entity else ""
-        self._place = f" ({attempt.instance_id})" if self._is_entity else ""
-        self._log = logging.getLogger(f"Function.{self._function}")
-        self._extra = {"function": self._function, "invocation_id": self._invocation_id}
-        if attempt.instance_id is not None:
-            self._extra["instance_id"] = attempt.instance_id
+        self._log = _logger(self._function)
+
+    def __enter__(self) -> "InvocationLog":
         self._started = time.perf_counter()
+        if self._log.isEnabledFor(logging.INFO):
+            self._begin()
+        return self
 
-    def begin(self, reason: str, details: str | None) -> None:
-        if not self._log.isEnabledFor(logging.INFO):
-            return
-        why = "" if reason == CALLED else f": {reason}"
-        self._info(
-            f"Executing 'Functions.{self._function}' (Reason='{reason}', Id={self._invocation_id}{self._instance})",
-            brief=f"started{why}",
-            status="Running",
-        )
-        if details:
-            self._info(f"Trigger Details: {details}", brief="")
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is None:
+            self._end()
+        elif isinstance(error, FunctionCancelled | ClientGone):
+            self._cancel(error.message if isinstance(error, FunctionCancelled) else str(error))
+        elif isinstance(error, FunctionFailed | WorkerLost):
+            self._fail(error)
 
-    def end(self) -> None:
+    def _begin(self) -> None:
+        why = "" if self._reason == CALLED else f": {self._reason}"
+        described = f"Reason='{self._reason}', Id={self._attempt.invocation_id}{self._instance}"
+        self._info(f"Executing 'Functions.{self._function}' ({described})", brief=f"started{why}", status="Running")
+        if self._details:
+            self._info(f"Trigger Details: {self._details}", brief="")
+
+    def _end(self) -> None:
         response = self.response
         if response is not None and response.failed_operations:
             self._operations_failed(response.failed_operations, response.failed_count)
@@ -58,14 +63,14 @@ class InvocationLog:
                 duration_ms=duration,
             )
 
-    def fail(self, error: FunctionFailed | WorkerLost) -> None:
+    def _fail(self, error: FunctionFailed | WorkerLost) -> None:
         duration = self._duration()
         ending = {"status": "Failed", "duration_ms": duration}
         self._error(self._executed("Failed", duration), brief="", **ending)
         brief = f"failed in {duration} ms{self._place}: {failure_text(error)}"
-        self._error(failure_block(self._function, error), brief=brief, exception=_members(error), **ending)
+        self._error(failure_block(self._function, error), brief=brief, exception=_error_members(error), **ending)
 
-    def cancel(self, why: str) -> None:
+    def _cancel(self, why: str) -> None:
         duration = self._duration()
         self._info(
             f"{self._executed('Canceled', duration)}: {why}",
@@ -91,33 +96,40 @@ class InvocationLog:
         )
 
     def _executed(self, status: str, duration: int) -> str:
-        described = f"{status}, Id={self._invocation_id}{self._instance}, Duration={duration}ms"
+        described = f"{status}, Id={self._attempt.invocation_id}{self._instance}, Duration={duration}ms"
         return f"Executed 'Functions.{self._function}' ({described})"
+
+    @property
+    def _instance(self) -> str:
+        return f", InstanceId={self._attempt.instance_id}" if self._is_entity else ""
+
+    @property
+    def _place(self) -> str:
+        return f" ({self._attempt.instance_id})" if self._is_entity else ""
+
+    @property
+    def _is_entity(self) -> bool:
+        return self._attempt.function.trigger.type.lower() == "entitytrigger"
 
     def _duration(self) -> int:
         return round((time.perf_counter() - self._started) * 1000)
 
     def _info(self, text: str, **extra: Any) -> None:
-        self._log.info("%s", text, extra={**self._extra, **extra})
+        self._log.info("%s", text, extra={**self._members(), **extra})
 
     def _error(self, text: str, **extra: Any) -> None:
-        self._log.error("%s", text, extra={**self._extra, **extra})
+        self._log.error("%s", text, extra={**self._members(), **extra})
+
+    def _members(self) -> dict[str, Any]:
+        members = {"function": self._function, "invocation_id": self._attempt.invocation_id}
+        if self._attempt.instance_id is not None:
+            members["instance_id"] = self._attempt.instance_id
+        return members
 
 
-@contextmanager
-def logged(attempt: Attempt, reason: str, details: str | None) -> Generator[InvocationLog]:
-    """Log the start, the end and the failure of an attempt."""
-    log = InvocationLog(attempt)
-    log.begin(reason, details)
-    try:
-        yield log
-    except (FunctionCancelled, ClientGone) as error:
-        log.cancel(error.message if isinstance(error, FunctionCancelled) else str(error))
-        raise
-    except (FunctionFailed, WorkerLost) as error:
-        log.fail(error)
-        raise
-    log.end()
+@cache
+def _logger(function: str) -> logging.Logger:
+    return logging.getLogger(f"Function.{function}")
 
 
 def failure_text(error: FunctionFailed | WorkerLost) -> str:
@@ -143,7 +155,7 @@ def failure_block(function: str, error: FunctionFailed | WorkerLost) -> str:
     return "\n".join(lines)
 
 
-def _members(error: FunctionFailed | WorkerLost) -> dict[str, Any]:
+def _error_members(error: FunctionFailed | WorkerLost) -> dict[str, Any]:
     if isinstance(error, WorkerLost):
         return CodeFailure(type="WorkerLost", message=error.message).members()
     return error.failure.members()

@@ -5,9 +5,9 @@ Source: docs/protocol/functions-host-worker.md#running-functions,
     docs/protocol/functions-host-cli.md#invocation-lines
 """
 
-import secrets
+import random
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -21,13 +21,18 @@ from durable_host.invocation.attempt import Attempt, Trace, run_attempt
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.http_exchange import HttpExchange
-from durable_host.invocation.invocation_log import logged
+from durable_host.invocation.invocation_log import InvocationLog
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.recent_invocations import RecentInvocations
 from durable_host.invocation.requests import InvocationResponse
 from durable_host.invocation.retries import with_retries
 from durable_host.invocation.workers import Workers
+
+_random = random.Random()
+"""Its own generator, with a seed from the system: the IDs stay different in programs that seed Python's."""
+_VERSION_4 = 0x4000_8000_0000_0000_0000
+_NOT_FIXED = ~0xF000_C000_0000_0000_0000
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,30 +147,32 @@ class Invoker:
             exchange=exchange,
         )
 
-        async def run(attempt: Attempt) -> Outcome:
-            if attempt.retry_count:
-                attempt, now = self._renewed(attempt), self._pipeline
-                return await self._run(attempt, now, self._pool.current, reason, details)
-            return await self._run(attempt, pipeline, workers or self._pool.current, reason, details)
-
+        workers = workers or self._pool.current
         self._present += 1
         try:
-            return await self._try(attempt, pipeline, run, spans.Parent(trace_parent, trace_state))
+            if not spans.configured():
+                return await self._try(attempt, pipeline, workers, reason, details)
+            tags = {"faas.name": function.name, "faas.invocation_id": attempt.invocation_id}
+            with spans.span(function.name, "server", spans.Parent(trace_parent, trace_state), tags) as span:
+                if span is not None:
+                    attempt = msgspec.structs.replace(attempt, trace=Trace(span.header, span.state))
+                return await self._try(attempt, pipeline, workers, reason, details)
         finally:
             self._present -= 1
 
-    async def _try(
-        self, attempt: Attempt, pipeline: Pipeline, run: Callable[[Attempt], Awaitable[Outcome]], parent: spans.Parent
-    ) -> Outcome:
-        function = attempt.function
-        policy = function.retry or pipeline.default_retry
-        tags = {"faas.name": function.name, "faas.invocation_id": attempt.invocation_id}
-        with spans.span(function.name, "server", parent, tags) as span:
-            if span is not None:
-                attempt = msgspec.structs.replace(attempt, trace=Trace(span.header, span.state))
-            if policy is None or attempt.exchange is not None:
-                return await run(attempt)
-            return await with_retries(attempt, policy, run, self._clock)
+    def _try(
+        self, attempt: Attempt, pipeline: Pipeline, workers: Workers, reason: str, details: str | None
+    ) -> Coroutine[Any, Any, Outcome]:
+        policy = attempt.function.retry or pipeline.default_retry
+        if policy is None or attempt.exchange is not None:
+            return self._run(attempt, pipeline, workers, reason, details)
+
+        async def run(attempt: Attempt) -> Outcome:
+            if attempt.retry_count:
+                return await self._run(self._renewed(attempt), self._pipeline, self._pool.current, reason, details)
+            return await self._run(attempt, pipeline, workers, reason, details)
+
+        return with_retries(attempt, policy, run, self._clock)
 
     async def _run(
         self, attempt: Attempt, pipeline: Pipeline, workers: Workers, reason: str, details: str | None
@@ -175,7 +182,7 @@ class Invoker:
             with (
                 self.recent.recorded(attempt, reason) as record,
                 workers.held(),
-                logged(attempt, reason, details) as log,
+                InvocationLog(attempt, reason, details) as log,
             ):
                 run = partial(run_attempt, attempt, self._pool, workers, pipeline.bindings, pipeline.function_timeout)
                 response = await (run() if pipeline.interception is None else pipeline.interception(attempt, run))
@@ -194,6 +201,13 @@ class Invoker:
         return msgspec.structs.replace(attempt, function=now)
 
 
+def new_invocation_id() -> str:
+    """A random UUID (version 4). It takes a quarter of the time of `str(uuid.uuid4())`."""
+    digits = f"{_random.getrandbits(128) & _NOT_FIXED | _VERSION_4:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
 def new_trace_parent() -> str:
     """A new W3C traceparent, for an invocation whose caller has none."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
+    digits = f"{_random.getrandbits(192):048x}"
+    return f"00-{digits[:32]}-{digits[32:]}-00"

@@ -13,6 +13,9 @@ import msgspec
 
 from durable_host.config.retry import RetryOptions
 
+# Types whose value is part of the outcome: the caller of the trigger uses it.
+RESPONSE_TYPES = frozenset({"http"})
+
 Direction = Literal["in", "out", "inout"]
 
 
@@ -103,6 +106,16 @@ class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def outputs(self) -> tuple[Binding, ...]:
         """Output bindings, `$return` among them."""
         return tuple(binding for binding in self.bindings if binding.direction == "out")
+
+    @cached_property
+    def http_output(self) -> Binding | None:
+        """The first output that is the response to an HTTP request."""
+        return next((binding for binding in self.outputs if binding.type.lower() in RESPONSE_TYPES), None)
+
+    @cached_property
+    def written_outputs(self) -> tuple[Binding, ...]:
+        """Outputs that the host writes: all that are not the response to an HTTP request."""
+        return tuple(binding for binding in self.outputs if binding.type.lower() not in RESPONSE_TYPES)
 
     @property
     def return_binding(self) -> Binding | None:

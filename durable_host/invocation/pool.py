@@ -23,6 +23,7 @@ from durable_host.invocation.language_worker import LanguageWorker
 from durable_host.invocation.log_relay import is_unnoticed
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
+from durable_host.invocation.time_limits import TimeLimits
 from durable_host.invocation.worker_kind import WorkerKind
 from durable_host.invocation.worker_options import WorkerOptions
 from durable_host.invocation.workers import Workers
@@ -48,6 +49,7 @@ class WorkerPool:
         self._lone: list[Workers] = []
         self._changed = asyncio.Event()
         self._background = Tasks(LOG)
+        self._limits = TimeLimits()
         self._is_stopped = False
         self._waiting = 0
         self.kills: Kills | None = None
@@ -295,7 +297,7 @@ class WorkerPool:
         must_have_begun: bool = False,
     ) -> _T:
         try:
-            async with asyncio.timeout(timeout):
+            with self._limits.limit(timeout):
                 return await running
         except TimeoutError:
             span = _span(timeout)

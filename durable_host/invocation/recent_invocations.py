@@ -3,8 +3,6 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from durable_host.invocation.attempt import Attempt
@@ -27,10 +25,28 @@ class RecentInvocation(NamedTuple):
 
 
 class RunningInvocation:
-    __slots__ = ("response",)
+    """Keeps an attempt in `recent` when it has ended. The caller sets `response` if there is one."""
 
-    def __init__(self) -> None:
+    __slots__ = ("_attempt", "_began", "_reason", "_recent", "response")
+
+    def __init__(self, recent: "RecentInvocations", attempt: Attempt, reason: str) -> None:
         self.response: InvocationResponse | None = None
+        self._recent = recent
+        self._attempt = attempt
+        self._reason = reason
+
+    def __enter__(self) -> "RunningInvocation":
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        seconds = time.perf_counter() - self._began
+        attempt, text = self._attempt, None if error is None else _error_text(error)
+        if error is None and self.response is not None and self.response.failed_operations:
+            text = self.response.failed_operations[0].text
+        started = time.time() - seconds
+        ended = RecentInvocation(attempt.invocation_id, started, seconds, text, attempt.instance_id, self._reason)
+        self._recent.keep(attempt.function.name, ended)
 
 
 class RecentInvocations:
@@ -40,38 +56,25 @@ class RecentInvocations:
         self.version = 0
         self._rings: dict[str, deque[RecentInvocation]] = {}
 
-    @contextmanager
-    def recorded(self, attempt: Attempt, reason: str) -> Generator[RunningInvocation]:
-        """Keep an attempt when it has ended. The caller sets `response` if there is one."""
-        began, running = time.perf_counter(), RunningInvocation()
-        error: str | None = None
-        try:
-            yield running
-            response = running.response
-            if response is not None and response.failed_operations:
-                error = response.failed_operations[0].text
-        except (FunctionFailed, WorkerLost) as failure:
-            error = str(failure)
-            raise
-        except (ClientGone, asyncio.CancelledError):
-            error = "Canceled"
-            raise
-        except Exception as failure:
-            error = f"{type(failure).__name__}: {failure}"
-            raise
-        finally:
-            self._keep(attempt, time.perf_counter() - began, error, reason)
+    def recorded(self, attempt: Attempt, reason: str) -> RunningInvocation:
+        """A context manager around an attempt, which keeps it when it has ended."""
+        return RunningInvocation(self, attempt, reason)
 
     def of(self, function: str) -> list[RecentInvocation]:
         """The kept invocations of a function, newest first."""
         return list(reversed(self._rings.get(function, ())))
 
-    def _keep(self, attempt: Attempt, seconds: float, error: str | None, reason: str) -> None:
-        name = attempt.function.name
-        ring = self._rings.get(name)
+    def keep(self, function: str, ended: RecentInvocation) -> None:
+        ring = self._rings.get(function)
         if ring is None:
-            ring = self._rings[name] = deque(maxlen=KEPT)
+            ring = self._rings[function] = deque(maxlen=KEPT)
         self.version += 1
-        ring.append(
-            RecentInvocation(attempt.invocation_id, time.time() - seconds, seconds, error, attempt.instance_id, reason)
-        )
+        ring.append(ended)
+
+
+def _error_text(error: BaseException) -> str | None:
+    if isinstance(error, FunctionFailed | WorkerLost):
+        return str(error)
+    if isinstance(error, ClientGone | asyncio.CancelledError):
+        return "Canceled"
+    return f"{type(error).__name__}: {error}" if isinstance(error, Exception) else None

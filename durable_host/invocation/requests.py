@@ -70,10 +70,10 @@ def encode_request(request: InvocationRequest) -> tuple[dict[str, Any], FrameBod
 
 
 def decode_response(header: dict[str, Any], blob: bytes) -> InvocationResponse:
-    returned = header.get("r")
+    returned, outputs = header.get("r"), header.get("o")
     return InvocationResponse(
         read_datum(returned, blob) if returned is not None else None,
-        {name: read_datum(value, blob) for name, value in header.get("o", {}).items()},
-        tuple(read_code_failure(fields) for fields in header.get("fo", ())),
+        {name: read_datum(value, blob) for name, value in outputs.items()} if outputs else {},
+        tuple(map(read_code_failure, header.get("fo", ()))),
         header.get("fc", 0),
     )

@@ -4,10 +4,10 @@ A reload starts new ones next to them; calls that began in the old ones finish t
 """
 
 import asyncio
-import contextlib
 import itertools
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from durable_host.invocation.language_worker import LanguageWorker
 from durable_host.invocation.metadata import IndexResult
@@ -43,16 +43,18 @@ class Workers:
         for slot in self._slots[1:]:
             await slot.begin()
 
-    @contextlib.contextmanager
-    def held(self) -> Generator["Workers"]:
+    def held(self) -> AbstractContextManager["Workers"]:
         """Hold the processes for a call that is about to begin."""
+        return self
+
+    def __enter__(self) -> "Workers":
         self._held += 1
-        try:
-            yield self
-        finally:
-            self._held -= 1
-            if not self._held:
-                self._released.set()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held -= 1
+        if not self._held:
+            self._released.set()
 
     def processes(self) -> list[LanguageWorker]:
         """The processes that accept calls."""

@@ -9,7 +9,6 @@ import msgspec
 
 from durable_host.host.durable_calls import durable_names
 from durable_host.host.functions import AppFunctions
-from durable_host.invocation.bindings import RESPONSE_TYPES
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.testing.activity_double import ActivityCall, ActivityDouble
 from durable_host.testing.behaviours import CodeLanguage
@@ -33,10 +32,7 @@ class DoubleNames(msgspec.Struct, frozen=True):
 
 def double_names(functions: Iterable[FunctionMetadata]) -> DoubleNames:
     functions = tuple(functions)
-    outputs = {
-        function.name: {one.name: one.type for one in function.outputs if one.type.lower() not in RESPONSE_TYPES}
-        for function in functions
-    }
+    outputs = {function.name: {one.name: one.type for one in function.written_outputs} for function in functions}
     return DoubleNames(durable_names(functions).activities, {name: found for name, found in outputs.items() if found})
 
 

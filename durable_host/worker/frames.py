@@ -15,6 +15,7 @@ LENGTHS = struct.Struct(">II")
 INLINE_TEXT = 2048
 
 _encode_header = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_parse = json.JSONDecoder().raw_decode
 
 
 def encode_frame(header: dict[str, Any], blob: FrameBody | None = None) -> bytes:
@@ -22,6 +23,10 @@ def encode_frame(header: dict[str, Any], blob: FrameBody | None = None) -> bytes
     if blob is None or not blob.parts:
         return LENGTHS.pack(len(text), 0) + text
     return b"".join((LENGTHS.pack(len(text), blob.size), text, *blob.parts))
+
+
+def decode_header(header: bytes | bytearray) -> dict[str, Any]:
+    return _parse(header.decode("utf-8", "surrogatepass"))[0]
 
 
 class FrameBody:
@@ -44,14 +49,16 @@ class FrameBody:
 class FrameParser:
     """Splits a byte stream into frames. `decode` parses a header."""
 
-    def __init__(self, decode: Callable[[bytearray], dict[str, Any]] = json.loads) -> None:
+    def __init__(self, decode: Callable[[bytes | bytearray], dict[str, Any]] = decode_header) -> None:
         self._decode = decode
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[tuple[dict[str, Any], bytes]]:
         """The header and the blob of each frame that `data` completes. The rest is kept for the next call."""
-        buffer = self._buffer
-        buffer += data
+        buffer: bytes | bytearray = data
+        if self._buffer:
+            self._buffer += data
+            buffer = self._buffer
         frames: list[tuple[dict[str, Any], bytes]] = []
         start, available = 0, len(buffer)
         while available - start >= LENGTHS.size:
@@ -64,6 +71,8 @@ class FrameParser:
             header = self._decode(buffer[header_start:blob_start])
             frames.append((header, bytes(memoryview(buffer)[blob_start:end]) if blob_size else b""))
             start = end
-        if start:
-            del buffer[:start]
+        if buffer is self._buffer:
+            del self._buffer[:start]
+        elif start < available:
+            self._buffer += memoryview(data)[start:]
         return frames

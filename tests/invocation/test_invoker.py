@@ -9,7 +9,9 @@ Source: docs/protocol/functions-host-worker.md#exceptions,
 import asyncio
 import json
 import logging
+import random
 import re
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from durable_host.errors import HostError
 from durable_host.invocation.bindings import BindingContext, BindingRegistry
 from durable_host.invocation.datum import Datum, json_text, string
 from durable_host.invocation.errors import FunctionFailed, FunctionTimedOut, WorkerLost
-from durable_host.invocation.invoker import Invoker, Outcome, new_trace_parent
+from durable_host.invocation.invoker import Invoker, Outcome, new_invocation_id, new_trace_parent
 from durable_host.invocation.metadata import Binding
 from durable_host.invocation.retries import delay_before
 from durable_host.testing import VirtualClock
@@ -202,6 +204,21 @@ async def test_trace_parent_is_passed_on_or_made(tmp_path: Path):
     assert made.return_value is not None
     assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-00", made.return_value.value)
     assert new_trace_parent() != new_trace_parent()
+
+
+def test_an_invocation_id_is_a_random_uuid() -> None:
+    ids = [new_invocation_id() for _ in range(100)]
+    parsed = [uuid.UUID(one) for one in ids]
+    assert [str(one) for one in parsed] == ids
+    assert len(set(ids)) == 100
+    assert {(one.version, one.variant) for one in parsed} == {(4, uuid.RFC_4122)}
+
+
+def test_an_invocation_id_does_not_follow_a_seed_of_the_program() -> None:
+    random.seed(1)
+    first = new_invocation_id()
+    random.seed(1)
+    assert new_invocation_id() != first
 
 
 async def test_failing_function_is_retried_with_new_ids_until_it_succeeds(
