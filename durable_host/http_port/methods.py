@@ -30,6 +30,10 @@ class AnyMethodParser:
         self._parser = self._tolerant()
         return self._parser.feed_data(data)
 
+    def message_consumed(self) -> None:
+        """Called for every request: `__getattr__` would take longer."""
+        self._parser.message_consumed()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._parser, name)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import chain
 
 from aiohttp import HttpVersion11, StreamReader, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
@@ -37,6 +38,7 @@ class HttpPort:
         self._close_within = close_within
         self._path = path
         self._times = times or ConnectionTimes()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: web.ServerRunner | None = None
         self._listener: asyncio.Server | None = None
 
@@ -49,6 +51,7 @@ class HttpPort:
     async def open(self) -> None:
         """Make `connection` usable without a port. Idempotent."""
         if self._runner is None:
+            self._loop = asyncio.get_running_loop()
             # No Application: its router has its own error responses, and takes time on every call.
             server = web.Server(self._answer, request_factory=self._request)
             self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=self._close_within)
@@ -97,8 +100,8 @@ class HttpPort:
         writer: AbstractStreamWriter,
         task: "asyncio.Task[None]",
     ) -> web.Request:
-        loop = asyncio.get_running_loop()
-        return web.Request(message, payload, protocol, writer, task, loop, client_max_size=self._body_limit)
+        assert self._loop is not None
+        return web.Request(message, payload, protocol, writer, task, self._loop, client_max_size=self._body_limit)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         assert isinstance(request, web.Request)
@@ -106,7 +109,7 @@ class HttpPort:
         if not path.startswith(self._path) or path[len(self._path) :][:1] not in ("", "/"):
             return web.Response(status=404)
         headers = request.raw_headers
-        if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LONGEST_HEADER:
+        if len(headers) > MOST_HEADERS or sum(map(len, chain.from_iterable(headers))) > LONGEST_HEADER:
             return web.json_response({"Message": "The headers of the request are too long."}, status=431)
         if (expected := request.headers.get(hdrs.EXPECT)) and request.version >= HttpVersion11:
             if expected.lower() != "100-continue":
@@ -120,7 +123,7 @@ def guarded(handler: Handler, body_limit: int) -> Handler:
     """`handler`, with error responses for mistakes in the request that occur while it reads the body."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        if not all(map(_is_readable, request.headers.values())):
+        if not _is_readable("".join(request.headers.values())):
             return web.json_response({"Message": "A header of the request is not UTF-8."}, status=400)
         try:
             return await handler(request)

@@ -8,10 +8,8 @@ Source: docs/protocol/functions-host-http.md#built-in-routes,
     docs/protocol/functions-host-admin.md#home-page
 """
 
-import asyncio
-import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from aiohttp import web
@@ -38,6 +36,7 @@ from durable_host.web.admin import AdminApi, is_for_anybody
 from durable_host.web.admin_host import Answer
 from durable_host.web.keys import Access, KeysUnavailable, Verdict
 from durable_host.web.local_only import REFUSAL, is_local_request
+from durable_host.web.running_requests import RunningRequests
 
 _log = logging.getLogger("Host.Triggers.Http")
 
@@ -82,8 +81,7 @@ class Front:
         self.access = access
         self._dashboard = None if dashboard is None else guarded(dashboard, body_limit)
         self._guarded = guarded(self._answer, body_limit)
-        self._running = 0
-        self._idle = asyncio.Event()
+        self._running = RunningRequests()
 
     def adopt(
         self,
@@ -100,11 +98,7 @@ class Front:
 
     async def drain(self, grace: float) -> None:
         """Wait until no function works on a request, at most `grace` seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                while self._running:
-                    self._idle.clear()
-                    await self._idle.wait()
+        await self._running.wait_none(grace)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Respond to a request. The CORS settings and the custom headers of the app are not for the dashboard."""
@@ -120,8 +114,10 @@ class Front:
             # The client may send the other protocol next on this connection, which is not supported.
             response.force_close()
         if not response.prepared:
-            response.headers.update(self._http.custom_headers if self._http is not None else {})
-            response.headers.update(headers)
+            if self._http is not None and self._http.custom_headers:
+                response.headers.update(self._http.custom_headers)
+            if headers:
+                response.headers.update(headers)
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -161,7 +157,7 @@ class Front:
     async def _function(self, request: web.Request, match: RouteMatch[FunctionMetadata]) -> web.StreamResponse:
         http, access = self._http, self.access
         assert http is not None
-        with self._counted():
+        with self._running:
             if access is None:
                 return await http.handle(request, match)
             with http.held() as workers:
@@ -169,17 +165,6 @@ class Front:
                 if refusal is None and http.is_disabled(match.route.target) and not await access.is_admin(request):
                     return web.Response(status=404)
                 return refusal or await http.handle(request, match, workers)
-
-    @contextlib.contextmanager
-    def _counted(self) -> Generator[None]:
-        """Count a request as running in a function; see `drain`."""
-        self._running += 1
-        try:
-            yield
-        finally:
-            self._running -= 1
-            if not self._running:
-                self._idle.set()
 
     def _built_in(self, method: str, path: str) -> Handler | None:
         """The handler of a built-in route, or None. Other paths below `/admin` and `/runtime` belong to functions."""
@@ -203,7 +188,7 @@ class Front:
                 return refusal
             if (offline := self._offline_answer()) is not None:
                 return offline
-            with self._counted():
+            with self._running:
                 return await self._event_grid.handle(request)
         if self._mcp is not None and _is_below(path, MCP_PATH):
             return await self._answer_mcp(request, self._mcp, path[len(MCP_PATH) :])

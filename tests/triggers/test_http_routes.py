@@ -8,7 +8,7 @@ Source: docs/protocol/functions-host-http.md#route-templates,
 import pytest
 
 from durable_host.triggers.http.constraints import make_constraint
-from durable_host.triggers.http.routes import RouteDeclaration, RouteTable
+from durable_host.triggers.http.routes import MOST_KEPT, RouteDeclaration, RouteTable
 from durable_host.triggers.http.template import InvalidTemplate, parse_template
 
 
@@ -121,6 +121,20 @@ def test_the_prefix_can_be_empty_and_the_slash_of_asgi_apps_collapses() -> None:
 def test_a_head_request_needs_a_function_that_names_head() -> None:
     assert winner(table(("f", "x", ["GET"])), "HEAD", "/api/x") is None
     assert winner(table(("f", "x")), "HEAD", "/api/x") == ("f", {})
+
+
+def test_a_path_that_is_known_is_still_matched_by_method() -> None:
+    routes = table(("a", "items/{id}", ["GET"]), ("b", "items/{x}", ["POST"]))
+    for _ in range(2):
+        assert winner(routes, "GET", "/api/items/5") == ("a", {"id": "5"})
+        assert winner(routes, "POST", "/api/items/5") == ("b", {"x": "5"})
+        assert winner(routes, "PUT", "/api/items/5") is None
+
+
+def test_any_number_of_paths_is_matched() -> None:
+    routes = table(("a", "items/{id}"))
+    for number in (*range(MOST_KEPT + 2), 0):
+        assert winner(routes, "GET", f"/api/items/{number}") == ("a", {"id": str(number)})
 
 
 def test_equal_routes_with_a_common_method_are_a_conflict() -> None:

@@ -19,7 +19,7 @@ def function_reply(
 
     Raises `InvalidReply` if the value cannot be sent.
     """
-    http_output = next((binding for binding in function.outputs if binding.type.lower() == "http"), None)
+    http_output = function.http_output
     if http_output is None:
         return HttpFunctionReply(204) if function.return_binding is None else HttpFunctionReply(200)
     value = returned if http_output.is_return else outputs.get(http_output.name)

@@ -34,7 +34,7 @@ async def read_http_request(
         url=f"{origin or f'{request.scheme}://{request.host}'}{path_of_url(request.rel_url.raw_path)}"
         + (f"?{query}" if (query := request.rel_url.raw_query_string) else ""),
         headers=headers,
-        query={name: value for name, value in joined_query(query).items() if value},
+        query={name: value for name, value in joined_query(query).items() if value} if query else {},
         params=dict(route_values),
         body=body,
     )

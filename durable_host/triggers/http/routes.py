@@ -3,7 +3,7 @@
 Source: docs/protocol/functions-host-http.md#order-of-routes, docs/protocol/functions-host-http.md#route-conflicts
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -14,6 +14,10 @@ T = TypeVar("T")
 
 HOST_DOES_NOT_START = "In Azure the host does not start with such a route, and every request is answered with 503."
 LEADING_SLASH = "DH5042"
+
+MOST_KEPT = 500
+LONGEST_KEPT = 200
+"""How many matches are kept for the next request, and the longest path of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,10 @@ class HttpRoute(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class RouteMatch(Generic[T]):
+    """`values` are those of the parameters. Requests with the same path share a match: do not change it."""
+
     route: HttpRoute[T]
-    values: dict[str, str]
+    values: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +63,23 @@ class RouteTable(Generic[T]):
         self.errors: dict[str, str] = {}
         self.hidden: dict[str, str] = {}
         self.doubled: list[str] = []
+        self._found: dict[tuple[str, str], RouteMatch[T]] = {}
         for declaration in sorted(declarations, key=lambda one: one.function_name.lower()):
             self._add(declaration, prefix)
 
     def match(self, method: str, raw_path: str) -> RouteMatch[T] | None:
         """Find the function. `method` is in upper case, `raw_path` still percent-encoded and without the query."""
+        known = self._found.get((method, raw_path))
+        if known is not None:
+            return known
+        match = self._search(method, raw_path)
+        if match is not None and len(raw_path) <= LONGEST_KEPT:
+            if len(self._found) >= MOST_KEPT:
+                self._found.clear()
+            self._found[method, raw_path] = match
+        return match
+
+    def _search(self, method: str, raw_path: str) -> RouteMatch[T] | None:
         path = decoded_path(raw_path)[1:]
         for route in self.routes:
             if not route.methods or method in route.methods:

@@ -8,7 +8,6 @@ Source: docs/protocol/functions-host-http.md#requests,
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Coroutine, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, cast
@@ -23,7 +22,7 @@ from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.datum import NONE, Datum, HttpData
 from durable_host.invocation.errors import ClientGone, FunctionCancelled, FunctionFailed
 from durable_host.invocation.invocation_log import CALLED
-from durable_host.invocation.invoker import Invoker, Outcome
+from durable_host.invocation.invoker import Invoker, Outcome, new_invocation_id
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.invocation.workers import Workers
 from durable_host.triggers.http.answer_hint import answer_hint
@@ -73,6 +72,9 @@ class HttpTrigger:
         self._base_url = base_url
         self._stream_limit = stream_limit
         self._disabled = frozenset(disabled)
+        functions = tuple(functions)
+        self._with_client = frozenset(function.name for function in functions if _has_client(function))
+        self._with_expressions = frozenset(function.name for function in functions if _may_have_expressions(function))
         self.custom_headers = dict(options.custom_headers)
         self._extra_headers = (*options.custom_headers, *_hsts(options))
         self._throttle = Throttle(options.max_concurrent_requests, options.max_outstanding_requests)
@@ -112,14 +114,14 @@ class HttpTrigger:
         if function.streams_http:
             return await self._stream(request, match, workers)
         # The SDK builds management URLs from the URL of the request.
-        is_asked_elsewhere = _has_client(function) and not is_local_host(request.host)
+        is_asked_elsewhere = function.name in self._with_client and not is_local_host(request.host)
         data = await read_http_request(request, match.values, self._base_url if is_asked_elsewhere else None)
-        invocation_id = str(uuid.uuid4())
+        invocation_id = new_invocation_id()
         running = self._invoker.invoke(
             function,
             trigger_value=Datum("http", data),
             trigger_metadata={},
-            binding_data=_binding_data(function, data, request),
+            binding_data=self._binding_data(function, data, request),
             reason=REASON,
             invocation_id=invocation_id,
             trace_parent=data.headers.get("traceparent"),
@@ -160,7 +162,7 @@ class HttpTrigger:
         function, limit, length = match.route.target, self._stream_limit, request.content_length
         if limit is not None and length is not None and length > limit:
             raise web.HTTPRequestEntityTooLarge(limit, length)
-        invocation_id = str(uuid.uuid4())
+        invocation_id = new_invocation_id()
         data = head_data(request, match.values)
         head = request_head(request, match.values, invocation_id)
         exchange = ClientExchange(request, head, self._extra_headers, limit)
@@ -168,7 +170,7 @@ class HttpTrigger:
             await self._invoker.invoke(
                 function,
                 trigger_value=NONE,
-                binding_data=_binding_data(function, data, request),
+                binding_data=self._binding_data(function, data, request),
                 reason=REASON,
                 invocation_id=invocation_id,
                 trace_parent=data.headers.get("traceparent"),
@@ -206,6 +208,12 @@ class HttpTrigger:
         )
         return self._response(reply)
 
+    def _binding_data(self, function: FunctionMetadata, data: HttpData, request: web.Request) -> dict[str, Any]:
+        """The binding data; empty if no binding can use it."""
+        if function.name not in self._with_expressions:
+            return {}
+        return http_binding_data(data, request, function.trigger.name)
+
     def _response(self, reply: HttpFunctionReply) -> web.Response:
         response = PlainResponse(status=reply.status, body=reply.body or None)
         headers = response.headers
@@ -220,6 +228,11 @@ class HttpTrigger:
 
 def _has_client(function: FunctionMetadata) -> bool:
     return any(binding.type.lower() in _DURABLE_CLIENTS for binding in function.bindings)
+
+
+def _may_have_expressions(function: FunctionMetadata) -> bool:
+    others = (binding for binding in function.bindings if not binding.is_trigger)
+    return any(binding.type.lower() not in _PLAIN_BINDINGS for binding in others)
 
 
 class Throttle:
@@ -247,14 +260,6 @@ class Throttle:
         self._present -= 1
         if self._slots is not None:
             self._slots.release()
-
-
-def _binding_data(function: FunctionMetadata, data: HttpData, request: web.Request) -> dict[str, Any]:
-    """The binding data; empty if no binding can use it."""
-    for binding in function.bindings:
-        if not binding.is_trigger and binding.type.lower() not in _PLAIN_BINDINGS:
-            return http_binding_data(data, request, function.trigger.name)
-    return {}
 
 
 def methods_of(function: FunctionMetadata) -> tuple[str, ...]:
