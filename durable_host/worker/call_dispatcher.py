@@ -168,18 +168,20 @@ class CallDispatcher:
         self._answer(answer, self._channel.gather)
 
     async def _run_function(self, call: FunctionCall) -> Answer:
-        return call.answer(await self._await(call.function, call.arguments()))
+        function, arguments = call.function, call.arguments()
+        if function.asgi_app is not None:
+            await self._start_up(function.asgi_app)
+        return call.answer(await function.function(**arguments))
 
-    async def _await(self, function: LoadedFunction, arguments: dict[str, Any]) -> Any:
-        """Await the function. The lifespan startup of an ASGI app runs once, even with several first requests."""
-        app = function.asgi_app
-        if app is not None and not app.startup_task_done:
-            async with self._asgi_startup:
-                if not app.startup_task_done:
-                    if not await app.middleware.notify_startup():
-                        raise RuntimeError("ASGI middleware startup failed.")
-                    app.startup_task_done = True
-        return await function.function(**arguments)
+    async def _start_up(self, app: Any) -> None:
+        """Run the lifespan startup of an ASGI app once, even with several first requests."""
+        if app.startup_task_done:
+            return
+        async with self._asgi_startup:
+            if not app.startup_task_done:
+                if not await app.middleware.notify_startup():
+                    raise RuntimeError("ASGI middleware startup failed.")
+                app.startup_task_done = True
 
     def _run_sync(self, call: FunctionCall) -> None:
         def run() -> Answer:
@@ -189,7 +191,7 @@ class CallDispatcher:
             except BaseException as error:
                 return call.failure(error)
 
-        self._answer(self._in_scope(call.scope, run), self._channel.send)
+        self._answer(self._in_scope(call.scope, run), self._channel.post)
 
     async def _run_in_thread(self, call: FunctionCall, run: Callable[[], Any]) -> Any:
         def work() -> Any:
@@ -217,7 +219,7 @@ class CallDispatcher:
             except BaseException as error:
                 return {"k": "failed", "i": header["i"], **failures.describe(error)}, None
 
-        self._answer(self._in_scope((header["i"], header["f"]), run), self._channel.send)
+        self._answer(self._in_scope((header["i"], header["f"]), run), self._channel.post)
 
     def _handle_turn(self, request: dict[str, Any], function: LoadedFunction) -> dict[str, Any]:
         if function.requires_grpc:

@@ -87,6 +87,7 @@ class AppWorker:
             atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
             orphan.end(self._host)
         dispatcher.end_threads()
+        self._channel.flush()
 
     def _run(self, turn_loop: Callable[[], object]) -> None:
         try:
