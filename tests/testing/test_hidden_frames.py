@@ -141,7 +141,7 @@ def sections(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     return {int(number): text for number, text in zip(parts[::2], parts[1::2], strict=True)}
 
 
-@pytest.mark.parametrize(("number", "step"), enumerate(STEPS), ids=STEPS)
+@pytest.mark.parametrize(("number", "step"), list(enumerate(STEPS)), ids=STEPS)
 def test_a_failure_shows_the_line_of_the_test_and_the_error_only(
     sections: dict[int, str], number: int, step: str
 ) -> None:
