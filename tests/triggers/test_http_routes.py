@@ -21,7 +21,7 @@ def table(*functions: tuple, prefix: str = "api") -> RouteTable[str]:
 
 def winner(routes: RouteTable[str], method: str, path: str) -> tuple[str, dict[str, str]] | None:
     match = routes.match(method, path)
-    return (match.route.target, match.values) if match else None
+    return (match.route.target, dict(match.values)) if match else None
 
 
 @pytest.mark.parametrize(
