@@ -8,7 +8,7 @@ import asyncio
 from collections import defaultdict
 from io import BytesIO
 from types import TracebackType
-from typing import cast
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_reqrep import ConnectionKey
@@ -18,6 +18,8 @@ from durable_host.storage.received_response import ReceivedResponse, ResponseRea
 
 _JOINED = 64 * 1024
 """The size of a body in bytes up to which it is joined with the head, so that both are sent with one system call."""
+_NEXT_ADDRESS_AFTER = 0.25
+"""Seconds after which the next address of the server is tried too. uvloop tries one after the other."""
 _WITH_BODY = frozenset(("POST", "PUT", "MERGE", "PATCH"))
 
 
@@ -86,7 +88,9 @@ class PlainHttp:
     def give_back(self, url: URL, connection: "_Connection") -> None:
         """Keep the connection for the next request, if it is usable."""
         self._turns[url.authority].release()
-        if connection.is_usable:
+        if self._is_closed:
+            connection.close()
+        elif connection.is_usable:
             loop = asyncio.get_running_loop()
             connection.free_since = loop.time()
             self._free[url.authority].append(connection)
@@ -96,9 +100,11 @@ class PlainHttp:
     async def _connect(self, url: URL, timeout: aiohttp.ClientTimeout) -> "_Connection":
         host, port = url.raw_host or "", url.port or 80
         loop = asyncio.get_running_loop()
+        is_uvloop = not isinstance(loop, asyncio.BaseEventLoop)
+        options: dict[str, Any] = {} if is_uvloop else {"happy_eyeballs_delay": _NEXT_ADDRESS_AFTER}
         try:
             async with asyncio.timeout(timeout.sock_connect):
-                _, connection = await loop.create_connection(lambda: _Connection(self._open), host, port)
+                _, connection = await loop.create_connection(lambda: _Connection(self._open), host, port, **options)
         except TimeoutError:
             raise aiohttp.ConnectionTimeoutError(f"Connection timeout to {url.authority}") from None
         except OSError as error:
@@ -106,6 +112,9 @@ class PlainHttp:
                 host, port, is_ssl=False, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
             )
             raise aiohttp.ClientConnectorError(key, error) from error
+        if self._is_closed:
+            connection.close()
+            raise aiohttp.ClientConnectionError("The connections are closed")
         return connection
 
     def _close_idle(self) -> None:
@@ -186,12 +195,17 @@ class _Connection(asyncio.Protocol):
         return await reader.response
 
     def finish(self) -> None:
-        """End the exchange. The connection is closed unless the whole response has arrived and allows another one."""
+        """End the exchange.
+
+        The connection is closed unless the whole request was sent, and the whole response has arrived and allows
+        another one.
+        """
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         reader, self._reader = self._reader, None
-        if reader is None or not reader.allows_another:
+        is_sent = self._transport is not None and self._transport.get_write_buffer_size() == 0
+        if reader is None or not reader.allows_another or not is_sent:
             self.close()
 
     def close(self) -> None:

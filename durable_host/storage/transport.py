@@ -210,7 +210,7 @@ class HttpChannel:
 
     def _unavailable(self, failure: BaseException, after_retry: bool, request: str) -> StorageUnavailable:
         if isinstance(failure, aiohttp.ClientConnectorError):
-            reason = failure.os_error.strerror or type(failure.os_error).__name__
+            reason = failure.os_error.strerror or str(failure.os_error) or type(failure.os_error).__name__
         elif isinstance(failure, TimeoutError):
             reason = f"no answer in time to {request}"
         else:
@@ -220,7 +220,9 @@ class HttpChannel:
 
 
 def _payload(body: bytes) -> Any:
-    """Send large bodies in pieces, so that an upload does not block the event loop."""
+    """Return what the session sends. aiohttp (TLS) sends a file in pieces, so that encryption does not block the event
+    loop; `PlainHttp` sends the whole body, as the system takes it.
+    """
     if len(body) > _PIECEMEAL:
         return BytesIO(body)
     return body or None

@@ -211,6 +211,21 @@ async def test_a_service_nobody_offers_is_named(call: Callable[[StorageAccount],
     assert "'Mine'" in failure.message
 
 
+async def test_a_name_none_of_whose_addresses_answers_is_reported_with_the_reason_of_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise OSError("Multiple exceptions: [Errno 111] to ::1, [Errno 111] to 127.0.0.1")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", refused)
+    endpoint = "http://localhost:1/devstoreaccount1"
+    async with StorageAccount(
+        Connection("devstoreaccount1", endpoint, endpoint, endpoint, account_key="a2V5")
+    ) as account:
+        with pytest.raises(StorageUnavailable, match=r"does not answer: Multiple exceptions: .*to ::1, .*to 127"):
+            await account.blobs.get("c", "b")
+
+
 async def test_requests_survive_a_server_that_closes_idle_connections(script: Script) -> None:
     script.answers = [answer("201 Created", "Connection: close"), answer("201 Created")]
     async with script.account() as account:

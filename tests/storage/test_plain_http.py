@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from io import BytesIO
+from typing import Any
 
 import aiohttp
 import pytest
@@ -204,6 +205,49 @@ async def test_requests_that_run_or_wait_fail_when_the_connections_are_closed(pe
     await until(lambda: peer.open == 0)
 
 
+async def test_connection_that_opens_while_the_others_are_closed_is_closed_too(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http = PlainHttp(1, 600, TIMEOUT)
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def connect_and_close(*arguments: Any, **options: Any) -> Any:
+        connected = await connect(*arguments, **options)
+        http._open.clear()  # The connection is made when `close` has run.
+        await http.close()
+        http._open.add(connected[1])
+        return connected
+
+    monkeypatch.setattr(loop, "create_connection", connect_and_close)
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await read(http, peer)
+    assert not http._open
+    await until(lambda: peer.open == 0)
+    assert peer.heads == []
+
+
+async def test_connection_on_which_a_request_was_not_sent_completely_is_not_used_again(http: PlainHttp) -> None:
+    heads: list[bytes] = []
+
+    async def refuse_early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        await released.wait()
+        writer.close()
+
+    released = asyncio.Event()
+    server = await asyncio.start_server(refuse_early, "127.0.0.1", 0, limit=1024)
+    url = URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    for _ in range(2):
+        async with http.request("PUT", url, data=b"x" * 32_000_000, headers={}) as response:
+            assert response.status == 413
+    assert len(heads) == 2
+    released.set()
+    server.close()
+
+
 async def test_no_more_connections_than_the_limit_are_open(http: PlainHttp, peer: Peer) -> None:
     await asyncio.gather(*(read(http, peer) for _ in range(40)))
     assert peer.connections <= 4
@@ -216,7 +260,7 @@ async def test_connections_of_a_burst_are_closed_after_the_keep_alive_time(peer:
     await until(lambda: len(peer.heads) == 4)
     peer.answers.set()
     await asyncio.gather(*burst)
-    assert peer.open == 4
+    assert peer.connections == 4
     await until(lambda: peer.open == 0)
     assert await read(http, peer) == (200, b"ok")
     await http.close()
