@@ -41,13 +41,19 @@ def app_choice(test: pytest.Item) -> AppChoice:
         root = _base(config) / ini
     else:
         root = here
+    accounts = given.get("real_accounts")
+    if isinstance(accounts, str):
+        raise ConfigurationError(
+            f"The mark {_MARK} of this test is not valid: real_accounts is a text.",
+            remedy=f'Write a list of names: real_accounts=["{accounts}"].',
+        )
     python = given.get("python") or config.getini("durable_host_python") or None
     settings = _settings(config.getini("durable_host_settings")) | dict(given.get("settings") or {})
     return AppChoice(
         root=app_folder(root),
         settings=tuple(sorted(settings.items())),
         python=None if python is None else _base(config) / Path(python).expanduser(),
-        real_accounts=tuple(given.get("real_accounts") or config.getini("durable_host_real_accounts")),
+        real_accounts=tuple(config.getini("durable_host_real_accounts") if accounts is None else accounts),
     )
 
 

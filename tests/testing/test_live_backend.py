@@ -2,15 +2,20 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from durable_host.config import AppSettings
+from durable_host.config.connection import Connection
 from durable_host.errors import ConfigurationError
+from durable_host.storage.azurite import connection_string
 from durable_host.testing import LiveFunctionApp
-from durable_host.testing.live import live_backend
+from durable_host.testing.app_choice import app_choice
+from durable_host.testing.live import live_backend, live_storage
 from durable_host.testing.live.live_process import LiveHostFailed
-from durable_host.testing.live.live_storage import RealAccount
+from durable_host.testing.live.live_storage import LiveStorage, RealAccount
 
 pytestmark = pytest.mark.unit
 
@@ -72,6 +77,10 @@ KEY = "c2VjcmV0"
         ("AzureWebJobsArchive", {"AzureWebJobsArchive": f"AccountName=shop;AccountKey={KEY}"}),
         ("Archive", {"Archive__accountName": "shop"}),
         ("Archive", {"Archive__queueServiceUri": "https://shop.queue.core.windows.net"}),
+        ("Archive", {"Archive__serviceUri": "https://shop.blob.core.windows.net"}),
+        ("Archive", {"Archive:endpoint": "https://shop.table.core.windows.net"}),
+        ("Archive", {"Archive": "https://shop.blob.core.windows.net/c?sv=2024-01-01&sig=x"}),
+        ("Archive__url", {"Archive__url": "https://shop.queue.core.windows.net/"}),
     ],
 )
 def test_a_setting_with_a_real_account_is_refused_by_name_unless_it_is_allowed(
@@ -84,10 +93,90 @@ def test_a_setting_with_a_real_account_is_refused_by_name_unless_it_is_allowed(
     LiveFunctionApp(tmp_path, settings=settings, real_accounts=[name.lower()]).close()
 
 
+def test_all_settings_with_real_accounts_are_named(live: LiveFunctionApp, tmp_path: Path) -> None:
+    settings = {
+        "Archive": f"AccountName=old;AccountKey={KEY}",
+        "Backup__accountName": "copies",
+        "Shop": f"AccountName=shop;AccountKey={KEY}",
+    }
+    with pytest.raises(RealAccount) as failed:
+        LiveFunctionApp(tmp_path, settings=settings, real_accounts=["Shop"])
+    assert failed.value.message == (
+        "The setting 'Archive' names the storage account 'old', and the setting 'Backup' names the storage account "
+        "'copies', and a live test would use them."
+    )
+    assert 'real_accounts=["Archive", "Backup"]' in failed.value.__notes__[-1]
+
+
+def test_a_text_is_no_list_of_accounts(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="list of names"):
+        LiveFunctionApp(tmp_path, real_accounts="Archive")
+
+
+@pytest.mark.parametrize(("accounts", "chosen"), [(None, ("Shop",)), ([], ()), (["Archive"], ("Archive",))])
+def test_a_mark_overrides_the_accounts_of_the_ini_file(
+    live: LiveFunctionApp, tmp_path: Path, accounts: list[str] | None, chosen: tuple[str, ...]
+) -> None:
+    ini: dict[str, list[str]] = {"durable_host_real_accounts": ["Shop"]}
+    config = SimpleNamespace(
+        getoption=lambda _: None, getini=lambda name: ini.get(name, []), inipath=None, rootpath="."
+    )
+    mark = pytest.mark.function_app(real_accounts=accounts).mark
+    item: Any = SimpleNamespace(config=config, path=tmp_path / "test_it.py", iter_markers=lambda _: [mark])
+    assert app_choice(item).real_accounts == chosen
+
+
+AZURITE = Connection(
+    account_name="devstoreaccount1",
+    blob_endpoint="http://127.0.0.1:1/devstoreaccount1",
+    queue_endpoint="http://127.0.0.1:2/devstoreaccount1",
+    table_endpoint="http://127.0.0.1:3/devstoreaccount1",
+    account_key=KEY,
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "replaced"),
+    [
+        ({"Orders": "UseDevelopmentStorage=true"}, {}),
+        ({"Orders__blobServiceUri": "http://127.0.0.1:10000/devstoreaccount1"}, {"Orders__blobServiceUri": 1}),
+        ({"Orders:queueServiceUri": "http://127.0.0.1:10001/devstoreaccount1"}, {"Orders:queueServiceUri": 2}),
+        ({"Orders__serviceUri": "http://127.0.0.1:10002/devstoreaccount1"}, {"Orders__serviceUri": 3}),
+        ({"Orders__endpoint": "http://127.0.0.1:10000/devstoreaccount1"}, {"Orders__endpoint": 1}),
+        (
+            {
+                "Orders": "UseDevelopmentStorage=true",
+                "AzureWebJobsStorage__accountName": "shop",
+                "AzureWebJobsStorage__queueServiceUri": "https://shop.queue.core.windows.net",
+            },
+            {"AzureWebJobsStorage__accountName": None, "AzureWebJobsStorage__queueServiceUri": 2},
+        ),
+    ],
+)
+def test_development_accounts_refer_to_the_azurite_of_the_test(
+    monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str], replaced: Mapping[str, int | None]
+) -> None:
+    monkeypatch.setattr(live_storage, "free_connection", lambda: AZURITE)
+    monkeypatch.setattr(live_storage, "start_azurite", lambda _: None)
+    found = LiveStorage().settings_for(AppSettings(settings))
+    parts = {
+        name: "devstoreaccount1" if port is None else f"http://127.0.0.1:{port}/devstoreaccount1"
+        for name, port in replaced.items()
+    }
+    assert found == {**dict.fromkeys(["AzureWebJobsStorage", "Orders"], connection_string(AZURITE)), **parts}
+
+
+@pytest.mark.parametrize("name", ["Archive__accountName", "Archive__blobServiceUri"])
+def test_an_empty_part_names_no_account(live: LiveFunctionApp, tmp_path: Path, name: str) -> None:
+    LiveFunctionApp(tmp_path, settings={name: ""}).close()
+
+
 def test_development_accounts_and_other_services_are_fine(live: LiveFunctionApp, tmp_path: Path) -> None:
     settings = {
         "AzureWebJobsStorage": f"DefaultEndpointsProtocol=https;AccountName=shop;AccountKey={KEY}",
         "Archive": "UseDevelopmentStorage=true",
+        "Signals__serviceUri": "https://shop.service.signalr.net",
+        "Model__endpoint": "https://shop.openai.azure.com",
         "Events": "Endpoint=sb://shop.servicebus.windows.net/;SharedAccessKeyName=a;SharedAccessKey=b",
     }
     LiveFunctionApp(tmp_path, settings=settings).close()

@@ -24,6 +24,8 @@ def _changed(values: dict[str, str]) -> AppSettings:
         ({"Orders__accountName": "shop"}, "shop"),
         ({"Orders:accountName": "shop"}, "shop"),
         ({"Orders__queueServiceUri": "https://shop.queue.core.windows.net", "Orders__credential": "x"}, "shop"),
+        ({"Orders__serviceUri": "https://shop.queue.core.windows.net"}, "shop"),
+        ({"Orders__endpoint": "https://shop.queue.core.windows.net", "Orders__accountName": ""}, "shop"),
         ({"AzureWebJobsOrders": f"AccountName=shop;AccountKey={KEY}"}, "shop"),
         ({"ConnectionStrings:Orders": f"AccountName=shop;AccountKey={KEY}"}, "shop"),
     ],
@@ -41,6 +43,19 @@ def test_the_account_of_the_host_keeps_its_name() -> None:
 def test_parts_of_an_identity_are_gone() -> None:
     changed = _changed({"Orders__accountName": "shop", "Orders__clientSecret": "secret", "OrdersOther": "kept"})
     assert set(changed) == {"Orders", "OrdersOther", "AzureWebJobsStorage"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"Other__accountName": ""},
+        {"Other__serviceUri": "https://shop.service.signalr.net"},
+        {"Other__endpoint": "https://shop.openai.azure.com"},
+        {"Other__endpoint": "http://[no address"},
+    ],
+)
+def test_sections_of_other_services_are_unchanged(values: dict[str, str]) -> None:
+    assert {**values, "AzureWebJobsStorage": PORTS.connection_string()} == dict(_changed(values))
 
 
 @pytest.mark.parametrize("values", [{}, {"AzureWebJobsStorage": ""}])

@@ -290,6 +290,7 @@ def test_the_option_names_another_app(root: Path) -> None:
     [
         ("seting={}", "", "it takes no seting. Its arguments are root, settings, python, real_accounts."),
         ("'.', {}, None, [], 4", "", "it takes no 4."),
+        ("real_accounts='Archive'", "", 'Write a list of names: real_accounts=["Archive"].'),
         ("", "GREETING", "The line 'GREETING' of 'durable_host_settings' in the ini file sets nothing."),
     ],
 )

@@ -8,7 +8,13 @@ from durable_host.config import AppSettings
 from durable_host.errors import ConfigurationError
 from durable_host.storage import StorageAccount, StorageError
 from durable_host.storage.azurite import connection_string, free_connection, start_azurite
-from durable_host.testing.account_settings import accounts_of_sections, accounts_of_texts
+from durable_host.testing.account_settings import (
+    accounts_of_addresses,
+    accounts_of_sections,
+    accounts_of_texts,
+    parts_of,
+    service_of,
+)
 
 __tracebackhide__ = True
 
@@ -35,8 +41,20 @@ class LiveStorage:
 
     def settings_for(self, settings: AppSettings) -> Mapping[str, str]:
         """The settings of an app that refer to a development account, and the main one, with this account."""
-        names = [name for name, account in accounts_of_texts(settings).items() if account.is_development]
-        return dict.fromkeys([_MAIN, *names], self.connection_string)
+        accounts = {**accounts_of_texts(settings), **accounts_of_sections(settings)}
+        names = [_MAIN, *(name for name, account in accounts.items() if account.is_development)]
+        parts = {setting: part for name in names for setting, part in parts_of(settings, name).items()}
+        replaced = {setting: self._part(part, settings[setting]) for setting, part in parts.items()}
+        return {**replaced, **dict.fromkeys(names, self.connection_string)}
+
+    def _part(self, part: str, value: str) -> str:
+        """What a part of an identity, such as `queueserviceuri`, is for code that reads it."""
+        if part == "accountname":
+            return self.connection.account_name
+        service = service_of(part, value)
+        endpoint: str | None = getattr(self.connection, f"{service}_endpoint")
+        assert endpoint is not None
+        return endpoint
 
     async def clear(self) -> None:
         """Delete all queues, tables and containers."""
@@ -55,16 +73,21 @@ class LiveStorage:
 
 
 def refuse_real_accounts(settings: AppSettings, allowed: Iterable[str]) -> None:
-    """Raise RealAccount for the first setting with an account that is not in an Azurite, unless it is `allowed`."""
+    """Raise RealAccount if settings name accounts that are not in an Azurite, unless they are `allowed`."""
     fine = {name.casefold() for name in (_MAIN, *allowed)}
     accounts = {**accounts_of_texts(settings), **accounts_of_sections(settings)}
-    for name, account in accounts.items():
-        if not account.is_development and name.casefold() not in fine:
-            raise RealAccount(
-                f"The setting '{name}' names the storage account '{account.account_name}', and a live test would use "
-                "it.",
-                cause="The Azurite of the test replaces AzureWebJobsStorage and development accounts only.",
-                remedy=f'Give the tests another value: settings={{"{name}": "UseDevelopmentStorage=true"}}, or '
-                f"'durable_host_settings' in the ini file. To really use the account: real_accounts=[\"{name}\"], or "
-                "'durable_host_real_accounts' in the ini file.",
-            )
+    real = {name: account.account_name for name, account in accounts.items() if not account.is_development}
+    real |= accounts_of_addresses(settings)
+    refused = {name: account for name, account in real.items() if name.casefold() not in fine}
+    if not refused:
+        return
+    named = [f"the setting '{name}' names the storage account '{account}'" for name, account in refused.items()]
+    text = ", and ".join([", ".join(named[:-1]), named[-1]] if named[1:] else named)
+    values = ", ".join(f'"{name}": "UseDevelopmentStorage=true"' for name in refused)
+    names = ", ".join(f'"{name}"' for name in refused)
+    raise RealAccount(
+        f"{text[0].upper()}{text[1:]}, and a live test would use {'them' if named[1:] else 'it'}.",
+        cause="The Azurite of the test replaces AzureWebJobsStorage and development accounts only.",
+        remedy=f"Give the tests other values: settings={{{values}}}, or 'durable_host_settings' in the ini file. To "
+        f"really use the accounts: real_accounts=[{names}], or 'durable_host_real_accounts' in the ini file.",
+    )
