@@ -9,15 +9,25 @@ import pytest
 from hub_samples import clock, commit_of, complete, create, first_episode, later, pause, receive, time_limit
 from recording_account import RecordingAccount
 
-from durable_host.durable.model.events import EventRaised, ExecutionCompleted, HistoryEvent
+from durable_host.durable.model.events import (
+    EventRaised,
+    ExecutionCompleted,
+    HistoryEvent,
+    SubOrchestrationInstanceCreated,
+    SubOrchestrationInstanceFailed,
+)
+from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure import AzureTaskHub, marks
 from durable_host.durable.taskhub.azure import hub as azure_hub
-from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key
+from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key, row_key
+from durable_host.durable.taskhub.port import TaskHubRefused
 from durable_host.storage import StorageAccount
 from durable_host.storage.errors import storage_error
 
 OpenAzureHub = Callable[..., Awaitable[AzureTaskHub]]
+COMPLETED = OrchestrationStatus.Completed
+FAILED = OrchestrationStatus.Failed
 LARGE = '"' + "x" * 70_000 + '"'
 
 
@@ -30,22 +40,22 @@ async def at_once() -> None:
     pass
 
 
-async def ended(hub: AzureTaskHub, instance_id: str, events: int = 0, input: str = '"x"') -> None:
+async def ended(
+    hub: AzureTaskHub, instance_id: str, events: int = 0, input: str = '"x"', status: OrchestrationStatus = COMPLETED
+) -> None:
     """An instance that has ended, with so many more rows in its history, and that owes nothing any more."""
     await create(hub, instance_id, input=input)
     (received,) = await receive(hub, 1)
     start = received.message
     now = clock.now()
     more: list[HistoryEvent] = [EventRaised(name="E", input="1", timestamp=now) for _ in range(events)]
-    end = ExecutionCompleted(
-        event_id=0, orchestration_status=OrchestrationStatus.Completed, result='"done"', timestamp=now
-    )
+    end = ExecutionCompleted(event_id=0, orchestration_status=status, result='"done"', timestamp=now)
     await hub.commit(
         commit_of(
             start,
             first_episode(start, *more, end),
             [received],
-            runtime_status=OrchestrationStatus.Completed,
+            runtime_status=status,
             output='"done"',
             completed_time=now,
         )
@@ -207,6 +217,69 @@ async def test_an_instance_that_is_started_again_between_two_steps_is_kept(open_
     assert state is not None
     assert state.output == '"again"'
     assert len(await hub.get_history("a")) == 4
+
+
+async def test_the_blobs_of_a_start_whose_row_is_not_written_yet_are_kept(open_azure: OpenAzureHub) -> None:
+    hub = await open_azure()
+    await ended(hub, "a")
+    (state,) = (await hub.query_instances(InstanceQuery())).instances
+    await hub._purger._payloads.put("a/message-of-a-new-start.json.gz", LARGE)
+    assert not await hub.purge_ended("a", state.ended_time + 1, at_once)
+    assert await hub._purger._blobs("a") == ["a/message-of-a-new-start.json.gz"]
+    assert len(await hub.get_history("a")) == 4
+    assert await hub.purge_ended("a", later(60), at_once)
+    assert await hub._purger._blobs("a") == []
+
+
+async def test_an_instance_cannot_be_rewound_between_two_steps_of_its_purge(open_azure: OpenAzureHub) -> None:
+    hub = await open_azure()
+    await ended(hub, "a", events=130, status=FAILED)
+    refused: list[str] = []
+
+    async def rewind() -> None:
+        with pytest.raises(TaskHubRefused, match="'a' cannot be rewound") as caught:
+            await hub.rewind("a", None)
+        refused.append(str(caught.value))
+
+    assert await hub.purge_ended("a", later(60), rewind)
+    assert refused
+    assert await hub.get_instance("a") is None
+
+
+async def test_a_child_whose_purge_has_begun_is_called_again_by_a_rewound_parent(open_azure: OpenAzureHub) -> None:
+    hub = await open_azure()
+    await ended(hub, "child", events=130, status=FAILED)
+    await create(hub, "parent")
+    (received,) = await receive(hub, 1)
+    now = clock.now()
+    events: list[HistoryEvent] = [
+        SubOrchestrationInstanceCreated(event_id=0, name="Child", instance_id="child", timestamp=now),
+        SubOrchestrationInstanceFailed(task_scheduled_id=0, reason="broken", timestamp=now),
+        ExecutionCompleted(event_id=1, orchestration_status=FAILED, result="broken", timestamp=now),
+    ]
+    episode = first_episode(received.message, *events)
+    await hub.commit(commit_of(received.message, episode, [received], runtime_status=FAILED, completed_time=now))
+
+    async def stop() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await hub.purge_ended("child", later(60), stop)
+    await hub.rewind("parent", None)
+    assert not [one for one in await hub.get_history("parent") if isinstance(one, SubOrchestrationInstanceCreated)]
+    states = {one.instance_id: one.runtime_status for one in (await hub.query_instances(InstanceQuery())).instances}
+    assert states == {"child": FAILED, "parent": OrchestrationStatus.Pending}
+
+
+async def test_a_history_that_has_lost_its_first_row_is_not_loaded_as_a_new_one(
+    open_azure: OpenAzureHub, storage: StorageAccount
+) -> None:
+    hub = await open_azure()
+    await ended(hub, "a")
+    await storage.tables.delete(HubNames.of(hub.name, 4).history, "a", row_key(0))
+    assert [event.event_name for event in await hub.get_history("a")] == [
+        "ExecutionStarted", "ExecutionCompleted", "OrchestratorCompleted",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -113,11 +113,11 @@ class HistoryReader:
 def current_rows(entities: Sequence[Entity]) -> tuple[list[Entity], Entity | None]:
     """Return the rows of the current execution in order, without the sentinel, and the sentinel.
 
-    Rows without the first one are what an unfinished purge has left.
+    Rows without the sentinel and the first one are what an unfinished purge has left.
     """
     sentinel = next((row for row in reversed(entities) if row["RowKey"] == SENTINEL), None)
     events = [row for row in entities if row["RowKey"] != SENTINEL]
-    if events and events[0]["RowKey"] != FIRST_ROW:
+    if sentinel is None and events and events[0]["RowKey"] != FIRST_ROW:
         events = []
     if sentinel is not None:
         execution_id = sentinel.get("ExecutionId")

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from io import BytesIO
 from urllib.parse import unquote, urlsplit
 
-from durable_host.storage import BlobService, InvalidRequest, NotFound
+from durable_host.storage import BlobProperties, BlobService, InvalidRequest, NotFound
 from durable_host.storage.bounded import for_each
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -112,10 +112,10 @@ class LargePayloads:
         """Delete blobs. Blobs that no longer exist are ignored."""
         await for_each(names, self._delete_one, _PARALLEL)
 
-    async def names(self, prefix: str) -> list[str]:
-        """Return the names of all blobs that begin with `prefix`."""
+    async def found(self, prefix: str) -> list[BlobProperties]:
+        """Return all blobs whose names begin with `prefix`."""
         try:
-            return [blob.name async for blob in self._blobs.list(self._container, prefix)]
+            return [blob async for blob in self._blobs.list(self._container, prefix)]
         except NotFound:
             return []
 

@@ -12,8 +12,17 @@ from durable_host.durable.taskhub.azure.instance_query import partition_filter
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key
-from durable_host.storage import Entity, NotFound, Operation, PreconditionFailed, TableService, TransactionFailed
+from durable_host.storage import (
+    BlobProperties,
+    Entity,
+    NotFound,
+    Operation,
+    PreconditionFailed,
+    TableService,
+    TransactionFailed,
+)
 from durable_host.storage.bounded import for_each
+from durable_host.timestamp import TICKS_PER_SECOND
 
 Item = TypeVar("Item")
 
@@ -47,7 +56,9 @@ class Purger:
 
     async def purge_ended(self, instance_id: str, ended_before: int, pause: Callable[[], Awaitable[None]]) -> bool:
         """Delete an instance in steps, with a call of `pause` between two steps, as `TaskHub.purge_ended` says."""
-        blobs = await self._blobs(instance_id)  # Those of a start from now on are not among them.
+        blobs = await self._properties(instance_id)
+        if any(blob.last_modified + TICKS_PER_SECOND > ended_before for blob in blobs):  # Whole seconds, rounded down.
+            return False  # A start writes its blobs before the row, so they may be those of a new execution.
         state = await self._instances.get(instance_id, fetch_input=False, fetch_output=False)
         if state is None or not state.runtime_status.is_terminal or state.ended_time >= ended_before:
             return False
@@ -60,9 +71,9 @@ class Purger:
                 await self._delete(step, is_guarded=True)
                 if step is not steps[-1]:
                     await pause()
-            for names in _pieces(blobs, _IN_A_STEP):
+            for step in _pieces(blobs, _IN_A_STEP):
                 await pause()
-                await self._payloads.delete(names)
+                await self._payloads.delete([blob.name for blob in step])
             await self._instances.delete(instance_id, state.etag)
         except PreconditionFailed:
             return False
@@ -74,8 +85,11 @@ class Purger:
         return sorted([row async for row in found], key=lambda row: row["RowKey"] != SENTINEL)
 
     async def _blobs(self, instance_id: str) -> list[str]:
+        return [blob.name for blob in await self._properties(instance_id)]
+
+    async def _properties(self, instance_id: str) -> list[BlobProperties]:
         prefixes = dict.fromkeys((f"{instance_id}/", f"{escape_key(instance_id)}/"))
-        return [name for prefix in prefixes for name in await self._payloads.names(prefix)]
+        return [blob for prefix in prefixes for blob in await self._payloads.found(prefix)]
 
     async def _delete(self, rows: Sequence[Entity], *, is_guarded: bool = False) -> None:
         """Delete rows. With `is_guarded`, raises `PreconditionFailed` if one was changed since it was read."""

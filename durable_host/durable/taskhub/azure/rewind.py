@@ -12,10 +12,11 @@ from durable_host.durable.engine.retry_timers import retry_timers
 from durable_host.durable.model.events import GenericEvent, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.azure.history_reader import current_rows
+from durable_host.durable.taskhub.azure.history_reader import FIRST_ROW, current_rows
 from durable_host.durable.taskhub.azure.instance_query import partition_filter
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
-from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key
+from durable_host.durable.taskhub.port import TaskHubRefused
 from durable_host.storage import EdmDateTime, Entity, PreconditionFailed, TableService
 
 _ATTEMPTS = 3
@@ -43,7 +44,8 @@ class Rewinder:
     async def rewind(self, instance_id: str, reason: str | None) -> list[TaskMessage]:
         """Rewrite the rows. Return the wake-up messages to send now, one for each deepest failed instance.
 
-        A rewind that was interrupted can be repeated: it continues where it stopped.
+        A rewind that was interrupted can be repeated: it continues where it stopped. Raises TaskHubRefused if the
+        instance has no history.
         """
         wakeups: list[TaskMessage] = []
         await self._rewind(instance_id, reason, wakeups, frozenset())
@@ -79,6 +81,9 @@ class Rewinder:
         """Set the row of a failed instance back to Pending."""
         row = await self._instances.get_row(instance_id, ("RuntimeStatus",))
         if row is not None and row.get("RuntimeStatus") == OrchestrationStatus.Failed.name:
+            if not await self._has_history(instance_id):
+                text = f"The instance '{instance_id}' cannot be rewound: its history is missing or is being purged."
+                raise TaskHubRefused(text, public_text=text, kind="NoHistory")
             pending = {
                 "RuntimeStatus": OrchestrationStatus.Pending.name,
                 "LastUpdatedTime": EdmDateTime(self._clock.now()),
@@ -114,13 +119,20 @@ class Rewinder:
             await self._replace(failure, {"Reason": f"Rewound: {kind}", "EventType": "GenericEvent"})
 
     async def _rewrite_child(self, row: Entity, children: list[str]) -> None:
-        """Rewind a child that has failed. A child that never began, or is not of this parent, is called again."""
+        """Rewind a child that has failed. A child without a history, or not of this parent, is called again."""
         child = row.get("InstanceId") or ""
-        if await self._status(child) == OrchestrationStatus.Failed.name:
+        if await self._status(child) == OrchestrationStatus.Failed.name and await self._has_history(child):
             children.append(child)
             await self._replace(row, {"Reason": _CHILD_REWOUND})
         else:
             await self._replace(row, {"Reason": _CHILD_REWOUND, "EventType": "GenericEvent"})
+
+    async def _has_history(self, instance_id: str) -> bool:
+        """False when there is neither the sentinel nor the first row: a purge deletes them first."""
+        for key in (SENTINEL, FIRST_ROW):
+            if await self._tables.get(self._names.history, escape_key(instance_id), key, ("RowKey",)) is not None:
+                return True
+        return False
 
     async def _status(self, instance_id: str) -> str | None:
         row = await self._instances.get_row(instance_id, ("RuntimeStatus",))
