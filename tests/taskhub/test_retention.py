@@ -210,13 +210,36 @@ async def test_an_instance_that_storage_refuses_to_delete_does_not_stop_the_othe
     assert caplog.messages.count("Retention: the instance 'a' was not purged: a blob is leased") == 1
 
 
+async def test_the_only_instance_of_a_page_does_not_end_the_round_when_it_cannot_be_deleted(
+    hub: TaskHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sqlite_hub, "_PAGE", 1)
+    monkeypatch.setattr(azure_hub, "_PAGE", 1)
+    for name in ("a", "b", "c"):
+        await complete(hub, name)
+    purge = hub.purge_ended
+
+    async def purge_ended(instance_id: str, *rest: Any) -> bool:
+        if instance_id == "a":
+            raise TaskHubRefused("a blob is leased")
+        return await purge(instance_id, *rest)
+
+    monkeypatch.setattr(hub, "purge_ended", purge_ended)
+    retention = retention_of(hub)
+    assert [await retention.purge_round(clock.now()) for _ in range(2)] == [2, 0]
+    assert await kept(hub) == ["a"]
+    assert caplog.messages.count("Retention: the instance 'a' was not purged: a blob is leased") == 1
+
+
 @pytest.mark.parametrize(
     "error", [TaskHubUnavailable("no answer", is_unreachable=True), TaskHubRefused("access is denied")]
 )
 async def test_storage_that_fails_altogether_ends_the_round(
     hub: TaskHub, monkeypatch: pytest.MonkeyPatch, error: TaskHubUnavailable
 ) -> None:
-    for name in ("a", "b", "c"):
+    monkeypatch.setattr(retention, "_ALL_REFUSED", 3)
+    monkeypatch.setattr(retention, "BATCH", 1)
+    for name in ("a", "b", "c", "d"):
         await complete(hub, name)
     asked: list[str] = []
 
@@ -259,6 +282,25 @@ async def test_pauses_are_shorter_while_many_instances_are_due(monkeypatch: pyte
         pace.adapt(is_behind=is_behind)
         await pace.pause()
     assert pauses.slept == [9, 3, 1, 1, 9]
+
+
+async def test_retention_is_behind_when_many_instances_are_due_on_pages_that_are_not_full(
+    hub: TaskHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ended_pages(before: int) -> AsyncIterator[list[str]]:
+        for page in ("abc", "def", "g"):
+            yield list(page)
+
+    async def purge_ended(*_: Any) -> bool:
+        return True
+
+    adapted: list[bool] = []
+    monkeypatch.setattr(retention, "_MANY", 4)
+    monkeypatch.setattr(retention.Pace, "adapt", lambda self, is_behind: adapted.append(is_behind))
+    monkeypatch.setattr(hub, "ended_pages", ended_pages)
+    monkeypatch.setattr(hub, "purge_ended", purge_ended)
+    assert await retention_of(hub).purge_round(clock.now()) == 7
+    assert adapted == [False, True, True]
 
 
 @pytest.mark.parametrize(("retain", "seconds"), [(1.0, 1.0), (60.0, 6.0), (HOUR, 360.0), (7 * 24 * HOUR, 600.0)])

@@ -7,7 +7,7 @@ kept: they never end.
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from durable_host import timestamp
 from durable_host.clock import Clock
@@ -21,13 +21,15 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 BATCH = 10
 """Instances that are purged before a pause."""
-_MANY = 1000
-"""Instances of a page from which on retention is behind."""
+_MANY = 500
+"""Instances of a round from which on retention is behind. Pages may be smaller: storage filters some out."""
+_ALL_REFUSED = 5 * BATCH
+"""If storage refuses all of so many instances, the first of a round, the round ends."""
 _USUAL_SHARE = 9.0
 _SMALLEST_SHARE = 1.0
 _FASTER = 3.0
-"""A pause lasts nine times as long as the work before it: retention works a tenth of the time. After each page of many
-instances the pauses are a third as long, until retention works half of the time.
+"""A pause lasts nine times as long as the work before it: retention works a tenth of the time. With each page while
+retention is behind they are a third as long, until it works half of the time.
 """
 _SHORTEST_PAUSE = 0.05
 _LONGEST_PAUSE = 30.0
@@ -90,15 +92,25 @@ class Retention:
 
         Raises TaskHubUnavailable.
         """
-        purged = 0
+        purged = found = tried = 0
+        refused: dict[str, TaskHubUnavailable] = {}
         pace = Pace(self._clock)
         try:
             async for page in self._client.ended_pages(ended_to):
-                pace.adapt(is_behind=len(page) >= _MANY)
+                found += len(page)
+                pace.adapt(is_behind=found >= _MANY)
                 for first in range(0, len(page), BATCH):
                     await pace.pause()
-                    purged += await self._purge_batch(page[first : first + BATCH], ended_to, pace)
+                    batch = page[first : first + BATCH]
+                    purged += await self._purge_batch(batch, ended_to, pace, refused)
+                    tried += len(batch)
+                    if len(refused) < tried:
+                        self._report(refused)
+                        refused.clear()
+                    elif tried >= _ALL_REFUSED:
+                        raise next(iter(refused.values()))
                 await pace.pause()
+            self._report(refused)
         finally:
             if purged:
                 _log.info(
@@ -110,21 +122,25 @@ class Retention:
                 )
         return purged
 
-    async def _purge_batch(self, instance_ids: Sequence[str], ended_to: int, pace: "Pace") -> int:
-        """Purge one after the other. Instances that storage refuses to delete are logged, unless it refuses all."""
+    async def _purge_batch(
+        self, instance_ids: Sequence[str], ended_to: int, pace: "Pace", refused: dict[str, TaskHubUnavailable]
+    ) -> int:
+        """Purge one after the other. Those that storage refuses to delete are added to `refused`."""
         purged = 0
-        refused: dict[str, TaskHubUnavailable] = {}
         for instance_id in instance_ids:
             try:
                 purged += await self._client.purge_ended(instance_id, ended_to, pace.pause)
             except TaskHubUnavailable as error:
-                refused[instance_id] = error
-                if error.is_unreachable or len(refused) == len(instance_ids):
+                if error.is_unreachable:
                     raise
+                refused[instance_id] = error
+        return purged
+
+    def _report(self, refused: Mapping[str, TaskHubUnavailable]) -> None:
+        """Log which instances were not purged, unless an earlier round did."""
         for instance_id, error in refused.items():
             if self._is_new(instance_id, error):
                 _log.warning("Retention: the instance '%s' was not purged: %s", instance_id, error)
-        return purged
 
     def _is_new(self, instance_id: str, error: TaskHubUnavailable) -> bool:
         """False when the same was logged of the instance in an earlier round."""
