@@ -18,10 +18,10 @@ from durable_host.config import HostConfig, StartOptions, ports
 from durable_host.config.host_config import pinned
 from durable_host.config.start_options import Presenter
 from durable_host.errors import EXIT_STOPPED, HostError
+from durable_host.host import late_certificates
 from durable_host.host.code_storage import connection_of_code
 from durable_host.host.worker_start import worker_options
 from durable_host.invocation.pool import WorkerPool
-from durable_host.worker import late_certificates
 
 if TYPE_CHECKING:
     from durable_host.chaos.chaos import Chaos
@@ -149,9 +149,9 @@ def _chaos_of(config: HostConfig) -> "Chaos | None":
 
 
 def _import_services() -> "type[Services]":
-    late_certificates.install()
     gc.disable()  # Modules are not garbage; `_keep_for_good` collects the little that is.
     try:
+        late_certificates.import_aiohttp()
         from durable_host.host.composition import Services
     finally:
         gc.enable()

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import captured_streams, debugging, failures, late_certificates, logs, orphan, scope, sdk, slow_load
+from . import captured_streams, debugging, failures, logs, orphan, scope, sdk, slow_load
 from .call_dispatcher import CallDispatcher
 from .channel import PipeChannel
 from .frames import FrameParser
@@ -110,7 +110,6 @@ class AppWorker:
         sys.path.extend(path for path in (packages, root) if path not in sys.path and os.path.isdir(path))
         app = self._open_debugger()
         if app is None:
-            late_certificates.install()
             with slow_load.reporting(self._channel, root):
                 app = load_app(root, self._start["script"], self._start.get("functions"))
         gc.collect()

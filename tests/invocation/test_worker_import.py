@@ -43,6 +43,15 @@ async def double(g):
 
 
 @app.generic_trigger("g", type="someTrigger")
+def contexts_of_aiohttp(g):
+    import ssl
+    from aiohttp import connector
+
+    contexts = [connector._SSL_CONTEXT_VERIFIED, connector._SSL_CONTEXT_UNVERIFIED]
+    return str([type(context) is ssl.SSLContext for context in contexts])
+
+
+@app.generic_trigger("g", type="someTrigger")
 def worker_loop_is_not_of_threads(g):
     try:
         asyncio.get_running_loop()
@@ -51,9 +60,10 @@ def worker_loop_is_not_of_threads(g):
 """
 
 
-async def test_async_clients_and_tasks_may_be_made_at_import(tmp_path: Path):
+async def test_async_clients_and_tasks_may_be_made_at_import_and_aiohttp_is_left_alone(tmp_path: Path):
     async with running(tmp_path, {"function_app.py": HEADER + BACKGROUND}) as app:
         assert await app.text("double", string("21")) == "42True"
+        assert await app.text("contexts_of_aiohttp", string("")) == "[True, True]"
         assert await app.text("worker_loop_is_not_of_threads", string("")) == "no running event loop"
 
 
