@@ -30,7 +30,7 @@ from durable_host.testing.memory_storage.memory_storage import MemoryStorage
 from durable_host.testing.stand_ins import with_stand_ins
 from durable_host.testing.virtual_clock import VirtualClock
 from durable_host.testing.web_in_memory import WebInMemory
-from durable_host.testing.work_bound import WorkBound
+from durable_host.testing.work_bound import EndlessWork, WorkBound
 
 _log = logging.getLogger("Host.Startup")
 
@@ -82,6 +82,7 @@ class AppInMemory:
         self._chaos: ChaosStage | None = None
         self.web = WebInMemory(self._config, self._pool, self._invoker, BASE_URL)
         self._ending = AsyncExitStack()
+        self._ending.callback(self.clock.bound.log_again)
         self._ending.push_async_callback(self._accounts.close)
         self._ending.push_async_callback(self.web.close)
 
@@ -154,6 +155,20 @@ class AppInMemory:
         """
         if not in_callback.get():
             await self.clock.settle()
+
+    async def settle_to_read(self) -> None:
+        """Like `settle`, for a step that changes nothing. After an EndlessWork, it is possible without another one."""
+        is_known = self.clock.bound.is_reported
+        try:
+            await self.settle()
+        except EndlessWork:
+            if not is_known:
+                raise
+
+    def begin_step(self) -> None:
+        """The test does something with the app, not the app with a function of the test."""
+        if not in_callback.get():
+            self.clock.bound.begin_step()
 
     def _is_busy(self) -> bool:
         if self._chaos is not None and self._chaos.is_busy:

@@ -34,6 +34,10 @@ class RunningApp(Protocol):
         """Wait until nothing is left to do at the current time."""
         ...
 
+    async def settle_to_read(self) -> None:
+        """The same, before a step that changes nothing."""
+        ...
+
 
 class AppOperations:
     """The operations of `AppBackend` on an app.
@@ -52,12 +56,12 @@ class AppOperations:
         return started
 
     async def instance(self, instance_id: str) -> Instance | None:
-        await self._app.settle()
+        await self._app.settle_to_read()
         state = await self._client.get(instance_id)
         return None if state is None else instance_of(state, encodes_twice=self._encodes_twice)
 
     async def instances(self, name: str | None, status: str | None) -> list[Instance]:
-        await self._app.settle()
+        await self._app.settle_to_read()
         statuses = frozenset[OrchestrationStatus]() if status is None else frozenset({OrchestrationStatus[status]})
         found = [
             state
@@ -68,7 +72,7 @@ class AppOperations:
         return [instance_of(state, encodes_twice=self._encodes_twice) for state in found]
 
     async def view(self, instance_id: str) -> InstanceView:
-        await self._app.settle()
+        await self._app.settle_to_read()
         return await self._views.read(self._app.source, instance_id)
 
     async def raise_event(self, instance_id: str, name: str, data: Any) -> None:
@@ -105,7 +109,7 @@ class AppOperations:
         await self._app.settle()
 
     async def entity_state(self, name: str, key: str) -> str | None:
-        await self._app.settle()
+        await self._app.settle_to_read()
         found = await self._client.entities.get(name, key)
         return None if found is None else found.state
 

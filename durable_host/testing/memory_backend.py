@@ -128,7 +128,7 @@ class MemoryBackend:
 
     def advance(self, by: timedelta) -> None:
         refuse_in_callback()
-        self.run(self._advance(by))
+        self._step(self._advance(by))
 
     def settle(self) -> None:
         self.run(self._settle())
@@ -145,7 +145,7 @@ class MemoryBackend:
         return None
 
     def start(self, orchestrator: str, input: Any, instance_id: str | None, version: str | None) -> str:
-        return self.run(self._operations.start(orchestrator, input, instance_id, version))
+        return self._step(self._operations.start(orchestrator, input, instance_id, version))
 
     def instance(self, instance_id: str) -> Instance | None:
         return self.run(self._operations.instance(instance_id))
@@ -157,34 +157,34 @@ class MemoryBackend:
         return self.run(self._operations.view(instance_id))
 
     def raise_event(self, instance_id: str, name: str, data: Any) -> None:
-        self.run(self._operations.raise_event(instance_id, name, data))
+        self._step(self._operations.raise_event(instance_id, name, data))
 
     def terminate(self, instance_id: str, reason: str | None) -> None:
-        self.run(self._operations.terminate(instance_id, reason))
+        self._step(self._operations.terminate(instance_id, reason))
 
     def suspend(self, instance_id: str, reason: str | None) -> None:
-        self.run(self._operations.suspend(instance_id, reason))
+        self._step(self._operations.suspend(instance_id, reason))
 
     def resume(self, instance_id: str, reason: str | None) -> None:
-        self.run(self._operations.resume(instance_id, reason))
+        self._step(self._operations.resume(instance_id, reason))
 
     def rewind(self, instance_id: str, reason: str | None) -> None:
-        self.run(self._operations.rewind(instance_id, reason))
+        self._step(self._operations.rewind(instance_id, reason))
 
     def restart(self, instance_id: str, new_id: str | None) -> str:
-        return self.run(self._operations.restart(instance_id, new_id))
+        return self._step(self._operations.restart(instance_id, new_id))
 
     def purge(self, instance_id: str) -> bool:
-        return self.run(self._operations.purge(instance_id))
+        return self._step(self._operations.purge(instance_id))
 
     def signal_entity(self, name: str, key: str, operation: str, input: Any) -> None:
-        self.run(self._operations.signal_entity(name, key, operation, input))
+        self._step(self._operations.signal_entity(name, key, operation, input))
 
     def entity_state(self, name: str, key: str) -> str | None:
         return self.run(self._operations.entity_state(name, key))
 
     def call(self, function: str, content: str) -> Any:
-        return self.run(self._operations.call(function, content))
+        return self._step(self._operations.call(function, content))
 
     @property
     def http(self) -> HttpClient:
@@ -200,7 +200,7 @@ class MemoryBackend:
         return self.app.doubles
 
     def replay(self, history: list[dict[str, Any]]) -> None:
-        self.run(self._operations.replay(history))
+        self._step(self._operations.replay(history))
 
     @property
     def connection_string(self) -> str:
@@ -212,7 +212,7 @@ class MemoryBackend:
         return self.app.config.host.queues.message_encoding
 
     def use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
-        return self.run(self._use_storage(work, connection))
+        return self._step(self._use_storage(work, connection))
 
     def visible_messages(self, queue: str, connection: str | None) -> list[str]:
         return self.run(self._visible_messages(queue, connection))
@@ -221,14 +221,22 @@ class MemoryBackend:
     def logs(self) -> list[LogEntry]:
         return self._logs.kept()
 
+    def _step(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something that the test does."""
+        return self.run(self._begun(work))
+
+    async def _begun(self, work: Coroutine[Any, Any, T]) -> T:
+        self.app.begin_step()
+        return await work
+
     async def _use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
-        await self._settle()
+        await self.app.settle_to_read()
         result = await work(self.app.accounts_of_test.account(connection))
-        await self._settle()
+        await self.app.settle_to_read()
         return result
 
     async def _visible_messages(self, queue: str, connection: str | None) -> list[str]:
-        await self._settle()
+        await self.app.settle_to_read()
         account = self.app.accounts.account(connection).connection.account_name
         return [message.text for message in self.app.storage.account(account).queues.visible(queue)]
 
@@ -240,6 +248,7 @@ class MemoryBackend:
             await clock.advance_to(due)
 
     async def _session(self) -> aiohttp.ClientSession:
+        self.app.begin_step()
         return await self.app.http_session()
 
     async def _settle(self) -> None:

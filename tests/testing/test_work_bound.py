@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.storage.queue import QueueClient
 from v2_environment import v2_interpreter
 
 from durable_host.testing import FunctionApp, VirtualClock, VirtualHost, work_bound
@@ -62,6 +63,19 @@ def every_second(context):
     return "done"
 
 
+@app.orchestration_trigger(context_name="context")
+def in_a_moment(context):
+    yield context.create_timer(context.current_utc_datetime + timedelta(milliseconds=500))
+
+
+@app.orchestration_trigger(context_name="context")
+def children(context):
+    count = context.get_input() or 0
+    if count:
+        yield context.task_all([context.call_sub_orchestrator("children", 0) for _ in range(count)])
+    return "done"
+
+
 @app.activity_trigger(input_name="number")
 def work(number: int) -> int:
     return number
@@ -87,6 +101,11 @@ def reads(message: func.QueueMessage):
 @app.entity_trigger(context_name="ctx")
 def echo(ctx, input=None):
     ctx.signal_entity(ctx.entity_id, "again")
+
+
+@app.entity_trigger(context_name="ctx")
+def chain(ctx, input=None):
+    ctx.signal_entity(type(ctx.entity_id)("chain", str(int(ctx.entity_id.key) + 1)), "again")
 """
 MOST = 60
 
@@ -109,6 +128,7 @@ def loaded(request: pytest.FixtureRequest, root: Path) -> Iterator[FunctionApp]:
 @pytest.fixture
 def app(loaded: FunctionApp, monkeypatch: pytest.MonkeyPatch) -> FunctionApp:
     monkeypatch.setattr(work_bound, "MOST_RUNS", MOST)
+    monkeypatch.setattr(work_bound, "MOST_OF_A_NAME", MOST)
     return loaded.reset()
 
 
@@ -134,7 +154,7 @@ def test_a_loop_in_which_no_time_passes_ends_with_its_name(
     assert what in str(failed.value)
     assert f"{MOST} times without virtual time passing" in str(failed.value)
     with pytest.raises(EndlessWork):  # until the next reset
-        app.instances()
+        app.start("after_an_hour")
     assert app.reset().instances() == []
 
 
@@ -142,6 +162,46 @@ def test_a_loop_in_which_no_time_passes_ends_with_its_name(
 def test_an_entity_that_signals_itself_is_a_loop(app: FunctionApp) -> None:
     with pytest.raises(EndlessWork, match=f"The entity '@echo@a' has run {MOST} times"):
         app.entity("echo", "a").signal("again")
+
+
+@pytest.mark.parametrize("loaded", ["2.x"], indirect=True)
+def test_entities_that_signal_one_another_are_a_loop(app: FunctionApp) -> None:
+    with pytest.raises(EndlessWork, match=f"The entities '@chain' have run {MOST} times"):
+        app.entity("chain", "0").signal("again")
+
+
+def test_a_stopped_app_can_be_read(app: FunctionApp) -> None:
+    app.container("letters").upload("one", "text")
+    with pytest.raises(EndlessWork):
+        app.start("again_with_activity", instance_id="a")
+    assert [one.id for one in app.instances()] == ["a"]
+    assert app.instance("a").status in {"Pending", "Running"}
+    assert "'a' (again_with_activity): " in app.report()
+    assert app.entity("echo", "a").state is None
+    assert app.queue("own").messages == []
+    assert app.container("letters").download("one") == b"text"
+
+
+def test_a_loop_that_a_read_finds_is_not_hidden(app: FunctionApp) -> None:
+    with QueueClient.from_connection_string(app.connection_string, "own") as queue:
+        queue.create_queue()
+        queue.send_message("Zmlyc3Q=")
+        with pytest.raises(EndlessWork):
+            app.instances()
+    assert app.instances() == []
+
+
+def test_the_runs_of_a_loop_are_logged_a_few_hundred_times_at_most(
+    app: FunctionApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_bound, "MOST_LOGGED", 10)
+    with pytest.raises(EndlessWork):
+        app.queue("own").send("first")
+    begun = [line.text for line in app.logs if line.text.startswith("Executing 'Functions.feeds_itself'")]
+    assert len(begun) == 10
+    assert "Its further runs at this time are not logged." in [line.text for line in app.logs]
+    app.reset().queue("numbers").send("1")
+    assert len([line for line in app.logs if line.text.startswith("Executing 'Functions.reads'")]) == 1
 
 
 def test_the_error_has_a_code_a_cause_and_a_remedy(app: FunctionApp) -> None:
@@ -166,6 +226,20 @@ def test_much_work_is_no_loop(app: FunctionApp, act: Callable[[FunctionApp], Any
     assert act(app)
 
 
+def test_steps_of_the_test_do_not_add_up_while_a_timer_waits(app: FunctionApp) -> None:
+    waiting = app.start("in_a_moment")
+    for _ in range(2 * MOST):
+        app.queue("numbers").send("1")
+    assert waiting.status == "Running"
+
+
+def test_the_name_of_an_instance_may_be_counted_less_strictly_than_the_instance(
+    app: FunctionApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_bound, "MOST_OF_A_NAME", 10 * MOST)
+    assert app.start("children", 2 * MOST).output == "done"
+
+
 def test_a_virtual_host_ends_a_loop_too(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
     monkeypatch.setattr(work_bound, "MOST_RUNS", MOST)
     settings = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
@@ -175,8 +249,29 @@ def test_a_virtual_host_ends_a_loop_too(monkeypatch: pytest.MonkeyPatch, root: P
 
 def test_no_app_needs_as_many_runs_as_the_bound_allows() -> None:
     bound = WorkBound(VirtualClock())
-    for _ in range(work_bound.MOST_RUNS):
+    for _ in range(work_bound.MOST_OF_A_NAME):
         bound.function_runs("f")
     assert not bound.is_stopped
     bound.function_runs("f")
     assert bound.is_stopped
+
+
+def test_an_instance_continues_as_new_also_after_a_step() -> None:
+    bound = WorkBound(VirtualClock())
+    bound.execution_begins("a", "0", "again")
+    bound.begin_step()
+    for number in range(1, work_bound.MOST_RUNS + 2):
+        bound.execution_begins("a", str(number), "again")
+    with pytest.raises(EndlessWork, match=f"The instance 'a' .* continued as new {work_bound.MOST_RUNS:,} times"):
+        bound.look(None)
+
+
+async def test_a_loop_that_hardly_waits_is_told_as_one() -> None:
+    clock = VirtualClock()
+    bound = WorkBound(clock)
+    for _ in range(work_bound.MOST_RUNS + 1):
+        bound.instance_asks("a", "polls")
+        await clock.advance(50e-6)
+    with pytest.raises(EndlessWork, match=r"10,000 times in 0\.5 virtual seconds") as failed:
+        bound.look(None)
+    assert "It is only 2024-01-01 00:00:00, because the loop hardly waits" in failed.value.__notes__[1]

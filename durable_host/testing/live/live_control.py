@@ -63,6 +63,9 @@ class LiveApp:
         if not in_callback.get():
             await self._quiescence.settle()
 
+    async def settle_to_read(self) -> None:
+        await self.settle()
+
     async def ignore_streams(self, count: int) -> None:
         """Wait no more for so many calls, whose responses the test reads piece by piece."""
         self._quiescence.streams = count
