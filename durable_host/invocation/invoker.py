@@ -5,6 +5,7 @@ Source: docs/protocol/functions-host-worker.md#running-functions,
     docs/protocol/functions-host-cli.md#invocation-lines
 """
 
+import os
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -31,6 +32,8 @@ from durable_host.invocation.workers import Workers
 
 _random = random.Random()
 """Its own generator, with a seed from the system: the IDs stay different in programs that seed Python's."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_random.seed)
 _VERSION_4 = 0x4000_8000_0000_0000_0000
 _NOT_FIXED = ~0xF000_C000_0000_0000_0000
 

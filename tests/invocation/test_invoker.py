@@ -9,6 +9,7 @@ Source: docs/protocol/functions-host-worker.md#exceptions,
 import asyncio
 import json
 import logging
+import os
 import random
 import re
 import uuid
@@ -219,6 +220,24 @@ def test_an_invocation_id_does_not_follow_a_seed_of_the_program() -> None:
     first = new_invocation_id()
     random.seed(1)
     assert new_invocation_id() != first
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_creates_ids_of_its_own() -> None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writing, new_invocation_id().encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with open(reading) as ids:
+        theirs = ids.read()
+    assert uuid.UUID(theirs).version == 4
+    assert theirs != new_invocation_id()
 
 
 async def test_failing_function_is_retried_with_new_ids_until_it_succeeds(
