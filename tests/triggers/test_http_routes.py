@@ -8,7 +8,7 @@ Source: docs/protocol/functions-host-http.md#route-templates,
 import pytest
 
 from durable_host.triggers.http.constraints import make_constraint
-from durable_host.triggers.http.routes import MOST_KEPT, RouteDeclaration, RouteTable
+from durable_host.triggers.http.routes import LONGEST_KEPT, MOST_KEPT, RouteDeclaration, RouteTable
 from durable_host.triggers.http.template import InvalidTemplate, parse_template
 
 
@@ -135,6 +135,21 @@ def test_any_number_of_paths_is_matched() -> None:
     routes = table(("a", "items/{id}"))
     for number in (*range(MOST_KEPT + 2), 0):
         assert winner(routes, "GET", f"/api/items/{number}") == ("a", {"id": str(number)})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "is_kept"),
+    [
+        ("GET", "/api/items/5", True),
+        ("GET", "/api/items/" + "5" * LONGEST_KEPT, False),
+        ("M" * LONGEST_KEPT, "/api/x", False),
+    ],
+)
+def test_matches_of_long_requests_are_not_kept(method: str, path: str, is_kept: bool) -> None:
+    routes = table(("a", "{*rest}"))
+    match = routes.match(method, path)
+    assert match is not None
+    assert (routes.match(method, path) is match) == is_kept
 
 
 def test_equal_routes_with_a_common_method_are_a_conflict() -> None:

@@ -17,7 +17,7 @@ LEADING_SLASH = "DH5042"
 
 MOST_KEPT = 500
 LONGEST_KEPT = 200
-"""How many matches are kept for the next request, and the longest path of one."""
+"""How many matches are kept for the next request, and the longest method and path of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class RouteTable(Generic[T]):
         if known is not None:
             return known
         match = self._search(method, raw_path)
-        if match is not None and len(raw_path) <= LONGEST_KEPT:
+        if match is not None and len(method) + len(raw_path) <= LONGEST_KEPT:
             if len(self._found) >= MOST_KEPT:
                 self._found.clear()
             self._found[method, raw_path] = match
