@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -21,7 +22,8 @@ class CallThreads:
     """Up to `limit` threads (None: Python's default for pools). A new one starts if all others are busy."""
 
     def __init__(self, limit: int | None, name: str) -> None:
-        self._limit = limit or min(32, (os.cpu_count() or 1) + 4)
+        processors: int | None = getattr(os, "process_cpu_count", os.cpu_count)()
+        self._limit = limit or min(32, (processors or 1) + 4)
         self._name = name
         self._calls: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -40,15 +42,7 @@ class CallThreads:
     def result_of(self, call: Callable[[], _T]) -> Future[_T]:
         """Run `call` in a thread. Its result or error is that of the future."""
         result: Future[_T] = Future()
-
-        def run() -> None:
-            if result.set_running_or_notify_cancel():
-                try:
-                    result.set_result(call())
-                except BaseException as error:
-                    result.set_exception(error)
-
-        self.run(run)
+        self.run(partial(_settle, result, call))
         return result
 
     def end(self) -> None:
@@ -58,7 +52,7 @@ class CallThreads:
             thread.join()
 
     def _start(self) -> None:
-        thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}")
+        thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True)
         thread.start()
         self._threads.append(thread)
 
@@ -72,3 +66,14 @@ class CallThreads:
             with self._lock:
                 self._free += 1
         self._calls.put(None)
+
+
+def _settle(result: Future[_T], call: Callable[[], _T]) -> None:
+    if not result.set_running_or_notify_cancel():
+        return
+    try:
+        result.set_result(call())
+    except BaseException as error:
+        result.set_exception(error)
+    finally:
+        del result, call  # The error refers to this frame, which would keep both until the next garbage collection.

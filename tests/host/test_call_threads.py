@@ -1,6 +1,9 @@
 """The threads of the worker in which plain functions and orchestrators run."""
 
+import gc
+import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -80,6 +83,49 @@ def test_future_that_is_cancelled_in_time_does_not_run(make: Make) -> None:
     go_on.set()
     assert busy.result(10)
     assert threads.result_of(lambda: list(seen)).result(10) == []
+
+
+def test_error_of_a_call_keeps_nothing_alive(make: Make) -> None:
+    threads = make(1)
+
+    def fail() -> None:
+        raise ValueError("not like this")
+
+    gc.disable()
+    try:
+        result = threads.result_of(fail)
+        assert isinstance(result.exception(10), ValueError)
+        threads.result_of(name).result(10)
+        gone = weakref.ref(result)
+        del result
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("starter_is_daemon", [True, False])
+def test_threads_are_daemons_whoever_starts_them(make: Make, starter_is_daemon: bool) -> None:
+    threads, found = make(1), list[bool]()
+
+    def ask() -> None:
+        found.append(threads.result_of(lambda: threading.current_thread().daemon).result(10))
+
+    starter = threading.Thread(target=ask, daemon=starter_is_daemon)
+    starter.start()
+    starter.join(10)
+    assert found == [True]
+
+
+def test_default_limit_counts_the_processors_of_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 20)
+    monkeypatch.setattr(os, "process_cpu_count", lambda: 1, raising=False)
+    threads, go_on = CallThreads(None, "by-processors"), threading.Event()
+    for _ in range(10):
+        threads.run(lambda: go_on.wait(10))
+    started = [thread for thread in threading.enumerate() if thread.name.startswith("by-processors")]
+    go_on.set()
+    threads.end()
+    assert len(started) == 5
 
 
 def test_end_waits_for_the_calls() -> None:
