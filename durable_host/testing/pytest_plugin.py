@@ -175,13 +175,23 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, object, object]:
-    """Show the line of the test instead of the kit's code, and the instances of the app below the failure of a test."""
-    if call.excinfo is not None and not any(item.config.getoption(name, False) for name in ("fulltrace", "usepdb")):
+@pytest.hookimpl(specname="pytest_runtest_makereport")
+def pytest_cut_traceback(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Show the line of the test instead of the kit's code.
+
+    A wrapper would be too early: the error of a `unittest.TestCase` is known after the turn of pytest's own plugin.
+    """
+    error = call.excinfo
+    if error is not None and not any(item.config.getoption(name, False) for name in ("fulltrace", "usepdb")):
         from durable_host.testing.shown_traceback import cut_traceback
 
-        cut_traceback(call.excinfo.value)
+        cut_traceback(error.value)
+        error.traceback = type(error.traceback)(error.tb)  # it may have been read already
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, object, object]:
+    """Show the instances of the app below the failure of a test."""
     report: Any = yield
     if call.when == "call" and report.failed:
         for name in _FIXTURES:

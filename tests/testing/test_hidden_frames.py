@@ -51,17 +51,17 @@ STEPS = {
     "app.call('fails')": "FunctionFailed",
     "app.call('fails', object())": "TypeError",
     "app.replay('missing.json')": "FileNotFoundError",
-    "app.replay([])": "Error",
-    "app.replay([{'EventType': 'Nothing'}])": "Error",
+    "app.replay([])": "ValueError",
+    "app.replay([{'EventType': 'Nothing'}])": "ValueError",
     "app.queue('q', connection='Nothing').send('a')": "ConnectionMissing",
     "app.container('c', connection='Nothing').upload('a', 'b')": "ConnectionMissing",
     "app.table('t', connection='Nothing').rows()": "ConnectionMissing",
     "app.queue('q').send('a', json=1)": "TypeError",
     "app.queue('q').send(json=object())": "TypeError",
-    "app.queue('NO NAME').send('a')": "InvalidResourceName",
-    "app.container('NO NAME').upload('a', 'b')": "InvalidResourceName",
+    "app.queue('NO NAME').send('a')": "InvalidRequest",
+    "app.container('NO NAME').upload('a', 'b')": "InvalidRequest",
     "app.container('c').download('a')": "LookupError",
-    "app.table('T').upsert({})": "Error",
+    "app.table('T').upsert({})": "KeyError",
     "app.table('T').upsert({'PartitionKey': 'p', 'RowKey': 'r', 'X': object()})": "InvalidRequest",
     "app.entity('nothing', 'k').signal('x')": "UnknownFunction",
     "app.client.get('http://example.com/')": "ValueError",
@@ -118,12 +118,25 @@ STEPS = {
     },
 }  # fmt: skip
 HEAD = """
+import unittest
 from datetime import timedelta
 
+import pytest
 from durable_host.testing import FunctionApp, LiveFunctionApp, VirtualHost, assert_replays, chaos_runs
 
 """
-_SECTION = re.compile(r"^_+ test_(\d+) _+$", re.MULTILINE)
+STEP_OF_A_CASE = "self.app.start('approval', object())"
+CASE = f"""
+
+class Case(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def use(self, function_app):
+        self.app = function_app
+
+    def test_{len(STEPS)}(self):
+        {STEP_OF_A_CASE}
+"""
+_SECTION = re.compile(r"^_+ (?:Case\.)?test_(\d+) _+$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -134,14 +147,14 @@ def sections(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     (root / "host.json").write_text('{"version": "2.0"}')
     tests = "".join(f"\n\ndef test_{number}(function_app):\n    app = function_app\n    {step}\n"
                     for number, step in enumerate(STEPS))  # fmt: skip
-    (root / "test_steps.py").write_text(HEAD + tests)
+    (root / "test_steps.py").write_text(HEAD + tests + CASE)
     command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--show-capture=no", "."]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=240)
     _, *parts = _SECTION.split(done.stdout)
     return {int(number): text for number, text in zip(parts[::2], parts[1::2], strict=True)}
 
 
-@pytest.mark.parametrize(("number", "step"), list(enumerate(STEPS)), ids=STEPS)
+@pytest.mark.parametrize(("number", "step"), list(enumerate([*STEPS, STEP_OF_A_CASE])))
 def test_a_failure_shows_the_line_of_the_test_and_the_error_only(
     sections: dict[int, str], number: int, step: str
 ) -> None:
@@ -149,4 +162,5 @@ def test_a_failure_shows_the_line_of_the_test_and_the_error_only(
     places = re.findall(r"^(\S+\.py):\d+: in ", shown, re.MULTILINE)
     assert f"    {step}" in shown
     assert [Path(place).name for place in places if Path(place).name != "test_steps.py"] == []
-    assert STEPS[step] in shown
+    error = STEPS.get(step, "TypeError")
+    assert re.search(rf"^E +(?:[\w.]+\.)?{error}(?::|$)", shown, re.MULTILINE), shown
