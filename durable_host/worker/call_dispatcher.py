@@ -75,10 +75,10 @@ class CallDispatcher:
             time.sleep(IDLE_CHECK_SECONDS)
         return not self._running
 
-    def end_threads(self) -> None:
-        """Wait for the calls that still run in threads."""
-        self._threads.end()
-        self._orchestrator_threads.end()
+    def end_threads(self, seconds: float) -> None:
+        """Wait for the calls that still run in threads, in each group of threads for up to `seconds`."""
+        self._threads.end(seconds)
+        self._orchestrator_threads.end(seconds)
 
     @property
     def has_started_asgi(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -45,11 +46,12 @@ class CallThreads:
         self.run(partial(_settle, result, call))
         return result
 
-    def end(self) -> None:
-        """Wait for the calls and end the threads."""
+    def end(self, seconds: float) -> None:
+        """Wait for the calls, for up to `seconds`, and end the threads."""
+        until = time.monotonic() + seconds
         self._calls.put(None)
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0, until - time.monotonic()))
 
     def _start(self) -> None:
         thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True)

@@ -28,6 +28,8 @@ GRACE_WITHOUT_HOST = 0.8
 END_WITHOUT_HOST = 1.5
 """Seconds from the end of the host to the end of this process, no matter what user code does."""
 ASGI_SHUTDOWN_SECONDS = 2.0
+THREADS_SECONDS = ASGI_SHUTDOWN_SECONDS + 1
+"""The longest wait for calls that still run when the event loop has ended."""
 UNREADABLE_REQUEST = 70
 """Exit code."""
 
@@ -79,15 +81,17 @@ class AppWorker:
             target=self._read, args=(dispatcher, early), name="durable-host-requests", daemon=True
         )
         debugging.never_paused(reading).start()
-        while not self._is_stopping:
-            self._run(self._loop.run_forever)
-        self._capture.finish()
-        if self._is_orphan:
-            # A normal exit would wait for threads and leave processes behind.
-            atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
-            orphan.end(self._host)
-        dispatcher.end_threads()
-        self._channel.flush()
+        try:
+            while not self._is_stopping:
+                self._run(self._loop.run_forever)
+            self._capture.finish()
+            if self._is_orphan:
+                # A normal exit would wait for threads and leave processes behind.
+                atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+                orphan.end(self._host)
+        finally:  # Also if a signal handler of user code has raised an exception.
+            dispatcher.end_threads(THREADS_SECONDS)
+            self._channel.flush()
 
     def _run(self, turn_loop: Callable[[], object]) -> None:
         try:
@@ -196,7 +200,7 @@ class AppWorker:
         """Let calls finish, then end the process even if user code does not end."""
         dispatcher.wait_idle(grace)
         self._is_stopping = True
-        deadline = threading.Timer(ASGI_SHUTDOWN_SECONDS + 1, self._exit)
+        deadline = threading.Timer(THREADS_SECONDS, self._exit)
         deadline.daemon = True
         deadline.start()
         self._leave_loop(dispatcher, ASGI_SHUTDOWN_SECONDS)

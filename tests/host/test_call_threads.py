@@ -23,7 +23,7 @@ def make() -> Iterator[Make]:
 
     yield threads
     for one in made:
-        one.end()
+        one.end(10)
 
 
 def name() -> str:
@@ -124,7 +124,7 @@ def test_default_limit_counts_the_processors_of_this_process(monkeypatch: pytest
         threads.run(lambda: go_on.wait(10))
     started = [thread for thread in threading.enumerate() if thread.name.startswith("by-processors")]
     go_on.set()
-    threads.end()
+    threads.end(10)
     assert len(started) == 5
 
 
@@ -132,5 +132,13 @@ def test_end_waits_for_the_calls() -> None:
     threads, seen = CallThreads(2, "call"), list[int]()
     for number in range(50):
         threads.run(lambda number=number: seen.append(number))
-    threads.end()
+    threads.end(10)
     assert sorted(seen) == list(range(50))
+
+
+def test_end_does_not_wait_forever(make: Make) -> None:
+    threads, go_on = make(1), threading.Event()
+    call = threads.result_of(lambda: go_on.wait(10))
+    threads.end(0.01)
+    assert not call.done()
+    go_on.set()

@@ -197,6 +197,29 @@ async def test_stop_waits_for_running_calls(tmp_path: Path):
         await app.call("naps")
 
 
+SIGNAL = """
+import asyncio, os, signal, threading, time
+LOOP = asyncio.get_running_loop()
+
+def handler(*_): raise TimeoutError("of the app")
+signal.signal(signal.SIGUSR1, handler)
+
+@app.generic_trigger("g", type="someTrigger")
+def ends_the_loop(g):
+    os.kill(os.getpid(), signal.SIGUSR1)
+    while LOOP.is_running():
+        time.sleep(0.01)
+    time.sleep(0.3)
+    return "finished"
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGUSR1")
+async def test_running_call_finishes_when_a_signal_handler_of_the_app_ends_the_worker(tmp_path: Path):
+    async with running(tmp_path, {"function_app.py": HEADER + SIGNAL}) as app:
+        assert await app.text("ends_the_loop", string("")) == "finished"
+
+
 async def test_a_worker_whose_loop_is_blocked_is_stopped_without_ado(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     pool = WorkerPool(options(write_app(tmp_path, APP)))
     app = RunningApp(pool, await pool.start())
