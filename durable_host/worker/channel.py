@@ -91,6 +91,7 @@ class PipeChannel:
                     return
                 self._write(self._next_batch())
             except BaseException:
+                self._writing = 0
                 self._write_posted()
                 raise
             finally:
@@ -114,16 +115,18 @@ class PipeChannel:
 
     def _write(self, data: bytes) -> None:
         """Write all of `data`, even if a signal handler of user code raises an exception meanwhile."""
-        self._writing = len(data)
-        view = memoryview(data)
         interruption: BaseException | None = None
-        while view and self._descriptor >= 0:
-            try:
-                view = view[os.write(self._descriptor, view) :]
-            except OSError:
-                self._descriptor = -1
-            except BaseException as error:
-                interruption = error
-        self._writing = 0
+        self._writing = len(data)
+        try:
+            view = memoryview(data)
+            while view and self._descriptor >= 0:
+                try:
+                    view = view[os.write(self._descriptor, view) :]
+                except OSError:
+                    self._descriptor = -1
+                except BaseException as error:
+                    interruption = error
+        finally:
+            self._writing = 0
         if interruption is not None:
             raise interruption

@@ -153,6 +153,18 @@ def test_frames_of_other_threads_survive_an_exception_of_the_one_that_writes(
     assert [frame["n"] for frame in pipe.frames(1)] == [0, 1, 2]
 
 
+def test_an_exception_before_the_write_stops_no_later_frame(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(data: bytes) -> memoryview:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(channel, "memoryview", interrupted, raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        pipe.channel.post({"n": 0})
+    pipe.channel.post({"n": 1})
+    assert [frame["n"] for frame in pipe.frames(1)][-1] == 1
+
+
 def test_a_frame_that_is_posted_before_a_log_line_is_not_lost(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     writer = SlowWriter(pipe, monkeypatch)
     pipe.channel.post({"n": 1})
