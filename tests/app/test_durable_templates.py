@@ -79,6 +79,15 @@ def test_aggregator_of_the_template_adds(host: HostProcess) -> None:
     until(lambda: host.get("/api/Total/a").text == "3.5", host=host)
 
 
+def test_an_addition_without_an_id_keeps_the_total_of_the_template(host: HostProcess, generation: str) -> None:
+    for input in ({"id": "first", "number": 1}, 5, {"number": 5}, {"id": "last", "number": 2}):
+        # 1.x reads JSON inside a JSON string.
+        body = json.dumps(input) if generation == "1.x" else input
+        assert host.post("/runtime/webhooks/durabletask/entities/Total/b?op=add", json=body).status_code == 202
+    until(lambda: host.get("/api/Total/b").text == "3", host=host)
+    host.wait_for("The input of add is not an ID and a number")
+
+
 def test_counter_of_the_template_counts(host: HostProcess, generation: str) -> None:
     path = "/runtime/webhooks/durabletask/entities/Counter/a"
     for number in (1, 2):

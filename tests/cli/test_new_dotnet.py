@@ -75,6 +75,7 @@ def test_an_aggregator_ignores_a_signal_that_it_knows(func: Func, app: Path) -> 
     text = (app / "Sum.cs").read_text("utf-8")
     assert "SumAddition addition = new(Guid.NewGuid().ToString(), number);" in text
     operation = text[text.index("public int Add(SumAddition addition)") : text.index("[Function(")]
+    assert operation.index("throw new ArgumentException(") < operation.index("State.Ids.Contains")
     assert re.findall(r"State\.(\w+) ?(?:\.Contains|\+=|=)", operation) == ["Ids", "Total", "Ids"]
     assert operation.index("if (!State.Ids.Contains(addition.Id))") < operation.index("State.Total += addition.Number;")
 
