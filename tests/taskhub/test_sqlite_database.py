@@ -10,10 +10,10 @@ from pathlib import Path
 from sqlite3 import Connection
 
 import pytest
-from hub_samples import commit_of, create, first_episode, receive
+from hub_samples import activity, commit_of, create, first_episode, receive, start_message
 
 from durable_host.durable.taskhub.port import TaskHubRefused
-from durable_host.durable.taskhub.sqlite import SqliteTaskHub, eager_connection
+from durable_host.durable.taskhub.sqlite import SqliteTaskHub, eager_connection, transactions
 from durable_host.durable.taskhub.sqlite.database import Database
 
 
@@ -25,9 +25,9 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
-def _insert(id: int, verb: str = "INSERT") -> Callable[[Connection], None]:
+def _insert(id: int, verb: str = "INSERT", text: str = "text") -> Callable[[Connection], None]:
     def work(connection: Connection) -> None:
-        connection.execute(f"{verb} INTO notes VALUES (?, 'text')", (id,))
+        connection.execute(f"{verb} INTO notes VALUES (?, ?)", (id, text))
 
     return work
 
@@ -188,6 +188,48 @@ async def test_the_log_of_an_eager_database_stays_short(eager: Database, monkeyp
         if moving is not None:
             await asyncio.wait((moving,))
     assert await asyncio.to_thread(os.path.getsize, f"{eager.path}-wal") < 60 * 4096
+
+
+async def test_the_log_of_an_eager_database_stays_short_when_few_writes_are_large(
+    eager: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(eager_connection, "LOG_GROWTH", 256 * 1024)
+    sizes: list[int] = []
+    for number in range(100):
+        await eager.run(_insert(number, text="x" * 50_000))
+        moving = eager._eager._move if eager._eager is not None else None
+        if moving is not None:
+            await asyncio.wait((moving,))
+        sizes.append(await asyncio.to_thread(os.path.getsize, f"{eager.path}-wal"))
+    assert max(sizes) < 1_000_000
+
+
+async def test_long_work_of_an_eager_database_runs_in_its_thread_and_keeps_the_order(eager: Database):
+    begun: list[str] = []
+
+    def work(name: str) -> Callable[[Connection], int]:
+        def begin(_: Connection) -> int:
+            begun.append(name)
+            return threading.get_ident()
+
+        return begin
+
+    first, long = eager.submit(work("first")), eager.submit(work("long"), is_long=True)
+    last = eager.submit(work("last"))
+    threads = await asyncio.gather(first, long, last)
+    assert begun == ["first", "long", "last"]
+    assert [one == threading.get_ident() for one in threads] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "is_large"),
+    [(10, 10, False), (900, 10, False), (1100, 10, True), (10, 100_000, False), (30, 100_000, True)],
+)
+def test_commits_of_many_or_long_rows_are_large(count: int, size: int, is_large: bool):
+    start = start_message("a")
+    calls = [activity(start.target, number, "x" * size) for number in range(count)]
+    episode = commit_of(start, first_episode(start, *(call.event for call in calls)), outbound=calls)
+    assert transactions.is_large(episode) == is_large
 
 
 async def test_an_eager_database_is_closed_while_its_log_is_moved(eager: Database, monkeypatch: pytest.MonkeyPatch):

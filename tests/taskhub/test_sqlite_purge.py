@@ -112,6 +112,22 @@ async def test_what_an_interrupted_purge_has_left_is_deleted_with_the_next_one(
     assert rows_in(tmp_path / "hub.db") == 0
 
 
+async def test_what_an_interrupted_purge_has_left_is_deleted_when_the_hub_starts(
+    hub: SqliteTaskHub, tmp_path: Path
+) -> None:
+    await ended(hub, "a", 350)
+
+    async def stop() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await hub.purge_ended("a", later(60), stop)
+    await hub.stop()
+    assert rows_in(tmp_path / "hub.db") > 0
+    await hub.start()
+    assert rows_in(tmp_path / "hub.db") == 0
+
+
 async def test_instances_in_a_file_of_an_earlier_version_are_purged(hub: SqliteTaskHub, tmp_path: Path) -> None:
     await ended(hub, "a", 350)
     with closing(sqlite3.connect(tmp_path / "hub.db")) as connection:

@@ -11,6 +11,8 @@ import asyncio
 import queue
 import sqlite3
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from durable_host.durable.taskhub.port import TaskHubUnavailable
@@ -30,9 +32,9 @@ class Database:
     Inline execution is deterministic, as virtual time requires; `:memory:` is always inline. With `read_only` the file
     must exist.
 
-    With `eager`, writes and short reads run in the event loop's thread while nothing waits for the other thread and no
-    other process holds the file's lock: that saves two switches of threads for each. Those that are submitted in one
-    turn of the loop share a transaction.
+    With `eager`, writes that are not long and short reads run in the event loop's thread while nothing waits for the
+    other thread and no other process holds the file's lock: that saves two switches of threads for each. Those that are
+    submitted in one turn of the loop share a transaction.
     """
 
     def __init__(self, path: Path | str, *, inline: bool, read_only: bool = False, eager: bool = False) -> None:
@@ -47,28 +49,50 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._closed = False
 
-    async def run(self, work: Work[T], *, writes: bool = True, is_short: bool = False) -> T:
+    async def run(
+        self,
+        work: Work[T],
+        *,
+        writes: bool = True,
+        is_short: bool = False,
+        then: Callable[[T], None] | None = None,
+    ) -> T:
         """Run `work` in a transaction. Returns its result once the transaction is committed.
 
-        `is_short` is for reads that take no longer than a write.
+        `is_short` is for reads that take no longer than a write. `then` is called with the result, even if the caller
+        is cancelled in the meantime.
         """
         if self._inline:
             await asyncio.sleep(0)
-        return await self.submit(work, writes=writes, is_short=is_short)
+        future = self.submit(work, writes=writes, is_short=is_short)
+        if then is None:
+            return await future
+        if future.done():
+            then(future.result())
+            return future.result()
+        future.add_done_callback(partial(_pass_on, then))
+        return await asyncio.shield(future)
 
-    def submit(self, work: Work[T], *, writes: bool = True, is_short: bool = False) -> "asyncio.Future[T]":
-        """Start `work` like `run` and return a future, for callers that need the result even if they are cancelled."""
+    def submit(
+        self, work: Work[T], *, writes: bool = True, is_short: bool = False, is_long: bool = False
+    ) -> "asyncio.Future[T]":
+        """Start `work` like `run` and return a future, for callers that need the result even if they are cancelled.
+
+        `is_long` is for writes that take tens of milliseconds: the event loop does not wait for them.
+        """
         if self._closed:
             raise TaskHubUnavailable(f"The task hub file {self.path} was closed.", public_text=UNUSABLE)
         job = Job(work, writes)
         if self._inline:
             self._execute([job])
             job.resolve()
-        elif (writes or is_short) and self._may_run_eagerly(job):
+        elif (writes or is_short) and not is_long and self._may_run_eagerly(job):
             if not self._gathered:
                 job.loop.call_soon(self._run_gathered)
             self._gathered.append(job)
         else:
+            if is_long:
+                self._run_gathered()  # They were submitted before.
             self._put(job)
         return job.future
 
@@ -171,3 +195,8 @@ class Database:
         connection.execute("PRAGMA synchronous = NORMAL")
         self._connection = connection
         return connection
+
+
+def _pass_on(then: Callable[[T], None], future: "asyncio.Future[T]") -> None:
+    if not future.cancelled() and future.exception() is None:
+        then(future.result())

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,8 @@ from durable_host.durable.taskhub.sqlite.jobs import Job, is_busy, reported, run
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
 WRITES_IN_LOG = 1000
-"""After so many writes the log of SQLite is moved into the file."""
+LOG_GROWTH = 16 * 1024 * 1024
+"""After so many writes, or when it has grown by so many bytes, the log of SQLite is moved into the file."""
 
 
 class EagerConnection:
@@ -25,6 +27,7 @@ class EagerConnection:
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._written = 0
+        self._log_before = 0
         self._move: asyncio.Future[None] | None = None
 
     def run(self, jobs: list[Job]) -> list[Job]:
@@ -44,7 +47,7 @@ class EagerConnection:
                 job.error = reported(job.error, self._path)
             job.resolve()
             self._written += job.writes
-        if self._written >= WRITES_IN_LOG and self._move is None:
+        if self._move is None and self._written and (self._written >= WRITES_IN_LOG or self._log_has_grown()):
             self._move = asyncio.get_running_loop().run_in_executor(None, self._move_log)
             self._move.add_done_callback(self._move_rest)
         return busy
@@ -60,15 +63,27 @@ class EagerConnection:
         connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, cached_statements=256)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_GROWTH}")  # A log that starts over is cut to this.
         self._connection = connection
         return connection
+
+    def _log_has_grown(self) -> bool:
+        size = self._log_size()
+        self._log_before = min(self._log_before, size)
+        return size - self._log_before >= LOG_GROWTH
+
+    def _log_size(self) -> int:
+        try:
+            return os.stat(f"{self._path}-wal").st_size
+        except OSError:
+            return 0
 
     def _move_log(self) -> None:
         with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _move_rest(self, move: "asyncio.Future[None]") -> None:
-        self._move, self._written = None, 0
+        self._move, self._written, self._log_before = None, 0, self._log_size()
         try:
             move.result()
             if self._connection is not None:

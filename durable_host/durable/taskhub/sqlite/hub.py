@@ -95,6 +95,7 @@ class SqliteTaskHub:
         if self._lock is not None:
             await asyncio.to_thread(self._lock.acquire, _WORKER_PATIENCE_SECONDS)
         self._may_recall = await self._database.run(messages.give_back_all)
+        await self._delete_discarded()
         self._receiver.begin()
 
     async def works_alone(self) -> bool:
@@ -131,18 +132,17 @@ class SqliteTaskHub:
     async def create_instance(
         self, start: TaskMessage, *, dedupe_statuses: frozenset[OrchestrationStatus]
     ) -> InstanceState:
-        now = self._clock.now()
-        state = await self._database.run(
-            partial(transactions.create_instance, start=start, dedupe=dedupe_statuses, now=now)
-        )
+        work = partial(transactions.create_instance, start=start, dedupe=dedupe_statuses, now=self._clock.now())
+        return await self._database.run(work, then=self._created)
+
+    def _created(self, state: InstanceState) -> None:
         if state.generation == 0:
             self._new_instances.add(state.instance_id)
         self._receiver.notify_control()
-        return state
 
     async def send(self, message: TaskMessage) -> None:
-        await self._database.run(partial(messages.insert, messages=[message], now=self._clock.now()))
-        self._receiver.notify_of([message])
+        work = partial(messages.insert, messages=[message], now=self._clock.now())
+        await self._database.run(work, then=lambda _: self._receiver.notify_of([message]))
 
     async def get_instance(
         self, instance_id: str, *, fetch_input: bool = True, fetch_output: bool = True
@@ -183,9 +183,13 @@ class SqliteTaskHub:
     async def purge_instance(self, instance_id: str) -> bool:
         self._new_instances.forget(instance_id)
         found = await self._database.run(partial(transactions.purge_instance, instance_id=instance_id))
+        await self._delete_discarded()
+        return found
+
+    async def _delete_discarded(self) -> None:
+        """Delete in steps what purges have left of histories, also those that were interrupted."""
         while await self._database.run(history.delete_discarded):
             pass
-        return found
 
     async def ended_pages(self, ended_before: int) -> AsyncIterator[list[str]]:
         """Yield pages in the order of the ends."""
@@ -203,8 +207,8 @@ class SqliteTaskHub:
         return found
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
-        await self._database.run(partial(rewind, instance_id=instance_id, reason=reason, now=self._clock.now()))
-        self._receiver.notify_control()
+        work = partial(rewind, instance_id=instance_id, reason=reason, now=self._clock.now())
+        await self._database.run(work, then=lambda _: self._receiver.notify_control())
 
     async def set_aside(self) -> dict[str, int]:
         return await self._database.run(messages.set_aside, writes=False)
@@ -231,19 +235,21 @@ class SqliteTaskHub:
         for message in episode.outbound:
             self._new_instances.add_child(message)
         await asyncio.sleep(0)
-        takes = self._receiver.may_take()
+        takes = self._receiver.reserve(sum(message.is_activity for message in episode.outbound))
         future = self._database.submit(
-            partial(transactions.commit, episode=episode, now=self._clock.now(), takes=takes)
+            partial(transactions.commit, episode=episode, now=self._clock.now(), takes=takes),
+            is_long=transactions.is_large(episode),
         )
-        future.add_done_callback(partial(self._committed, episode))
+        future.add_done_callback(partial(self._committed, episode, takes))
         try:
             return (await asyncio.shield(future)).checkpoint
         except CommitConflict:
             await self.abandon(episode.consumed)
             raise
 
-    def _committed(self, episode: EpisodeCommit, future: "asyncio.Future[transactions.Committed]") -> None:
+    def _committed(self, episode: EpisodeCommit, takes: int, future: "asyncio.Future[transactions.Committed]") -> None:
         """Handle the end of a commit, even if its caller no longer waits for it."""
+        self._receiver.release(takes)
         if future.cancelled() or future.exception() is not None:
             return
         self._receiver.results.done(episode.consumed)
@@ -272,12 +278,11 @@ class SqliteTaskHub:
             messages.insert(connection, [result], now)
             messages.delete(connection, [request])
 
-        await self._database.run(work)
-        self._receiver.notify_of([result])
+        await self._database.run(work, then=lambda _: self._receiver.notify_of([result]))
 
     async def discard(self, messages_: Sequence[ReceivedMessage]) -> None:
-        await self._database.run(partial(messages.delete, messages=list(messages_)))
-        self._receiver.results.done(messages_)
+        work = partial(messages.delete, messages=list(messages_))
+        await self._database.run(work, then=lambda _: self._receiver.results.done(messages_))
 
     async def abandon(self, messages_: Sequence[ReceivedMessage], *, delay: float | None = None) -> None:
         now = self._clock.now()
@@ -290,16 +295,17 @@ class SqliteTaskHub:
             else:
                 stored.append(message)
                 due_times.append(due)
-        if stored:
-            self._may_recall = True
-            await self._database.run(partial(messages.give_back, messages=stored, due_times=due_times, now=now))
-        self._receiver.notify_all()
+        if not stored:
+            self._receiver.notify_all()
+            return
+        self._may_recall = True
+        work = partial(messages.give_back, messages=stored, due_times=due_times, now=now)
+        await self._database.run(work, then=lambda _: self._receiver.notify_all())
 
     async def recall(self, instance_id: str) -> list[ReceivedMessage]:
         if not self._may_recall:
             return []
-        work = partial(messages.recall, instance_id=instance_id, now=self._clock.now())
-        return await self._database.run(work)
+        return await self._receiver.recall(instance_id)
 
     async def withdraw_timers(self, instance_id: str, execution_id: str, timer_ids: Iterable[int]) -> None:
         work = partial(
@@ -317,9 +323,7 @@ class SqliteTaskHub:
             execution_id=target.execution_id,
             timer_id=event.timer_id,
         )
-        found = await self._database.run(work)
-        self._receiver.notify_control()
-        return found
+        return await self._database.run(work, then=lambda _: self._receiver.notify_control())
 
     async def restore_timer(self, message: TaskMessage) -> None:
         """Does nothing, because this storage does not lose delayed messages."""

@@ -3,7 +3,6 @@
 Functions run inside the caller's transaction.
 """
 
-import logging
 from collections.abc import Collection, Iterable
 from sqlite3 import Connection
 from typing import Any
@@ -22,14 +21,16 @@ from durable_host.durable.taskhub.validity import InvalidHubMessage
 QUEUES = {CONTROL: "control", ACTIVITY: "workitems"}
 _LONGEST_REASON = 500
 
-_log = logging.getLogger("Host.Triggers.DurableTask")
-
 
 class Taken(msgspec.Struct, frozen=True):
-    """The messages from one look into a queue. `next_due` is when the earliest delayed message becomes ready."""
+    """The messages from one look into a queue. `next_due` is when the earliest delayed message becomes ready.
+
+    `set_aside` has a line for the log for each message that cannot be read.
+    """
 
     messages: list[ReceivedMessage]
-    next_due: int | None
+    next_due: int | None = None
+    set_aside: list[str] = []
 
 
 _INSERT = (
@@ -87,13 +88,14 @@ def take(connection: Connection, queue: int, now: int, limit: int) -> Taken:
         (queue, READY, limit),
     ).fetchall()
     received: list[ReceivedMessage] = []
+    unreadable: list[str] = []
     for seq, raw_kind, body, dequeue_count in rows:
         kind = raw_kind.decode("utf-8", "replace")
         try:
             message = codec.decode_message(kind, body)
             validity.check(message, is_work_item=queue == ACTIVITY)
         except (codec.UnreadableRecord, InvalidHubMessage) as problem:
-            _set_aside(connection, seq, kind, queue, str(problem), now)
+            unreadable.append(_set_aside(connection, seq, kind, queue, str(problem), now))
             continue
         if not isinstance(dequeue_count, int):
             dequeue_count = 0
@@ -107,10 +109,10 @@ def take(connection: Connection, queue: int, now: int, limit: int) -> Taken:
     )
     next_due = connection.execute("SELECT MIN(due) FROM messages WHERE queue = ? AND state = 2", (queue,)).fetchone()[0]
     more = len(rows) == limit and not received
-    return Taken(received, now if more else next_due)
+    return Taken(received, now if more else next_due, unreadable)
 
 
-def _set_aside(connection: Connection, seq: int, kind: str, queue: int, problem: str, now: int) -> None:
+def _set_aside(connection: Connection, seq: int, kind: str, queue: int, problem: str, now: int) -> str:
     reason = codec.well_formed(problem[:_LONGEST_REASON])
     connection.execute(
         "INSERT OR REPLACE INTO set_aside SELECT seq, queue, dequeue_count, instance_id, kind, body, ?, ? "
@@ -118,12 +120,9 @@ def _set_aside(connection: Connection, seq: int, kind: str, queue: int, problem:
         (reason, now, seq),
     )
     connection.execute("DELETE FROM messages WHERE seq = ?", (seq,))
-    _log.warning(
-        "Message %s (%s) in queue '%s' cannot be read and was set aside in the table 'set_aside': %s",
-        seq,
-        _plain(kind),
-        QUEUES[queue],
-        _plain(reason),
+    return (
+        f"Message {seq} ({_plain(kind)}) in queue '{QUEUES[queue]}' cannot be read and was set aside in the table "
+        f"'set_aside': {_plain(reason)}"
     )
 
 
@@ -174,7 +173,7 @@ def give_back(connection: Connection, messages: Iterable[ReceivedMessage], due_t
     )
 
 
-def recall(connection: Connection, instance_id: str, now: int) -> list[ReceivedMessage]:
+def recall(connection: Connection, instance_id: str, now: int) -> Taken:
     """Take the released messages of an instance that are not due yet."""
     rows = connection.execute(
         "SELECT seq, CAST(kind AS BLOB), body, dequeue_count FROM messages "
@@ -192,7 +191,7 @@ def recall(connection: Connection, instance_id: str, now: int) -> list[ReceivedM
         "UPDATE messages SET state = ?, dequeue_count = dequeue_count + 1 WHERE seq = ?",
         [(TAKEN, message.receipt) for message in received],
     )
-    return received
+    return Taken(received)
 
 
 def return_taken(connection: Connection, messages: Iterable[ReceivedMessage]) -> None:

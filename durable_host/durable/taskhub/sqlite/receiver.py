@@ -1,6 +1,7 @@
 """Receives messages for the worker role: from the table, and directly those that this process sends to itself."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -11,8 +12,11 @@ from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.durable.taskhub.sqlite import messages, schema
 from durable_host.durable.taskhub.sqlite.database import Database
 from durable_host.durable.taskhub.sqlite.direct_results import DirectResults
+from durable_host.durable.taskhub.sqlite.jobs import Work
 from durable_host.durable.taskhub.sqlite.wakeup import Alarm, Signal
 from durable_host.timestamp import TICKS_PER_SECOND
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
 
 _CONTROL_BATCH = 256
 _MAX_REQUESTS = 256
@@ -34,6 +38,7 @@ class Receiver:
         self._signals = {schema.CONTROL: Signal(), schema.ACTIVITY: Signal()}
         self._alarms = {queue: Alarm(signal, clock) for queue, signal in self._signals.items()}
         self._requests: deque[ReceivedMessage] = deque()
+        self._reserved = 0
         self.results = DirectResults()
         self.serving = False
 
@@ -92,17 +97,29 @@ class Receiver:
                 return request
             await self._wait(schema.ACTIVITY, seen, signal.check_at)
 
-    def may_take(self) -> int:
-        """Return how many new activity requests this process can take directly: none while earlier ones are in the
-        table.
+    async def recall(self, instance_id: str) -> list[ReceivedMessage]:
+        """Take the released messages of an instance that are not due yet."""
+        await asyncio.sleep(0)
+        work = partial(messages.recall, instance_id=instance_id, now=self._clock.now())
+        return (await self._taken(work)).messages
+
+    def reserve(self, requests: int) -> int:
+        """Return how many of so many new activity requests this process can take directly: none while earlier ones are
+        in the table. `release` must follow.
         """
         is_next = self.serving and not self._signals[schema.ACTIVITY].has_unread
-        return max(0, self._room) if is_next else 0
+        takes = max(0, min(requests, self._room)) if is_next else 0
+        self._reserved += takes
+        return takes
+
+    def release(self, takes: int) -> None:
+        """End a reservation. The requests were taken, or will not come."""
+        self._reserved -= takes
 
     @property
     def _room(self) -> int:
         """How many more requests may be held when a batch from the table follows."""
-        return _MAX_REQUESTS - _REQUEST_BATCH - len(self._requests)
+        return _MAX_REQUESTS - _REQUEST_BATCH - len(self._requests) - self._reserved
 
     def committed(self, outbound: Sequence[TaskMessage], taken: Sequence[ReceivedMessage]) -> None:
         """Handle a commit that sent `outbound`, of which this process has `taken` the first activity requests."""
@@ -136,13 +153,17 @@ class Receiver:
         signal = self._signals[queue]
         signal.has_unread = False
         await asyncio.sleep(0)
-        work = partial(messages.take, queue=queue, now=self._clock.now(), limit=limit)
+        taken = await self._taken(partial(messages.take, queue=queue, now=self._clock.now(), limit=limit))
+        signal.has_unread |= len(taken.messages) == limit
+        signal.check_at = _earliest(taken.next_due, self._next_poll())
+        return taken
+
+    async def _taken(self, work: Work[messages.Taken]) -> messages.Taken:
+        """Take messages. If the caller is cancelled, they are returned."""
         future = self._database.submit(work)
+        future.add_done_callback(_log_set_aside)
         try:
-            taken = await asyncio.shield(future)
-            signal.has_unread |= len(taken.messages) == limit
-            signal.check_at = _earliest(taken.next_due, self._next_poll())
-            return taken
+            return await asyncio.shield(future)
         except asyncio.CancelledError:
             future.add_done_callback(self._return_undelivered)
             raise
@@ -163,6 +184,12 @@ class Receiver:
         if self._poll_seconds is None:
             return None
         return self._clock.now() + round(self._poll_seconds * TICKS_PER_SECOND)
+
+
+def _log_set_aside(future: "asyncio.Future[messages.Taken]") -> None:
+    if not future.cancelled() and future.exception() is None:
+        for line in future.result().set_aside:
+            _log.warning("%s", line)
 
 
 def _earliest(*times: int | None) -> int | None:

@@ -7,12 +7,16 @@ from sqlite3 import Connection
 
 import msgspec
 
-from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.events import ExecutionStarted, HistoryEvent
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, InstanceExists, ReceivedMessage
 from durable_host.durable.taskhub.sqlite import history, instances, messages, schema
+
+_MANY_EVENTS = 2000
+_LONG_TEXTS = 4_000_000
+_TEXTS = ("input", "result", "data")
 
 
 def create_instance(
@@ -69,6 +73,17 @@ class Committed(msgspec.Struct, frozen=True):
 
     checkpoint: Checkpoint
     taken: list[ReceivedMessage]
+
+
+def is_large(episode: EpisodeCommit) -> bool:
+    """True when a commit takes so long (10 ms or more) that the event loop should not wait for it."""
+    events = [*episode.events, *(message.event for message in episode.outbound)]
+    return len(events) > _MANY_EVENTS or sum(map(_length, events)) > _LONG_TEXTS
+
+
+def _length(event: HistoryEvent) -> int:
+    """Return the length of the texts that may be long."""
+    return sum(len(text) for name in _TEXTS if isinstance(text := getattr(event, name, None), str))
 
 
 def commit(connection: Connection, episode: EpisodeCommit, now: int, takes: int) -> Committed:
