@@ -71,7 +71,7 @@ async def start_process(
 
 
 class _NoTemplate(Exception):
-    """The template of an environment cannot import what it has to."""
+    """The template of an environment cannot import what it has to, or a template has ended."""
 
 
 class _Worker:
@@ -131,7 +131,7 @@ class _OtherWorker(_Worker):
 
     def take_exit_code(self) -> int:
         with self._answers:
-            return int(self._answers.recv(20))
+            return int(self._answers.recv(20) or -signal.SIGKILL)  # nothing if the template has ended
 
 
 class _Transport(asyncio.base_subprocess.BaseSubprocessTransport):
@@ -155,7 +155,12 @@ def _ask(request: bytes, descriptors: list[int]) -> int:
     try:
         with _LOCK:
             socket.send_fds(_template, [request], descriptors)
-            return int(_template.recv(20))
-    except BaseException:
+            answer = _template.recv(20)
+        if not answer:
+            raise _NoTemplate
+        return int(answer)
+    except BaseException as error:
         _template = None
+        if isinstance(error, OSError):
+            raise _NoTemplate from error
         raise

@@ -1,13 +1,17 @@
 """`func` commands in a process of their own."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from host_template import ForkedHost, can_fork, fork_host
+
+_UNTIL_KILLED = 20.0
 
 
 def start_func(
@@ -28,6 +32,25 @@ def start_func(
     )
 
 
+def end_of(process: "subprocess.Popen[str] | ForkedHost", limit: float) -> tuple[int, str]:
+    """The exit code and the rest of the output. A process that takes longer is killed.
+
+    Raises subprocess.TimeoutExpired.
+    """
+    output = process.stdout
+    assert output is not None
+    texts: list[str] = []
+    reader = threading.Thread(target=lambda: texts.append(output.read()), daemon=True)
+    reader.start()
+    try:
+        code = process.wait(limit)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait(_UNTIL_KILLED)
+        reader.join(_UNTIL_KILLED)
+    return code, "".join(texts)
+
+
 def run_func(
     *arguments: str, folder: Path, settings: Mapping[str, str] | None = None, limit: float = 60
 ) -> subprocess.CompletedProcess[str]:
@@ -44,7 +67,6 @@ def run_func(
         )  # fmt: skip
     with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
         process = fork_host(arguments, folder, environment, errors.fileno())
-        output = process.stdout.read()
-        code = process.wait(limit)
+        code, output = end_of(process, limit)
         errors.seek(0)
         return subprocess.CompletedProcess(arguments, code, output, errors.read())

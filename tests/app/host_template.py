@@ -9,6 +9,7 @@ import json
 import os
 import runpy
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -62,7 +63,7 @@ class ForkedHost:
         if self.returncode is None:
             if not select.select([self._end], [], [], timeout)[0]:
                 raise subprocess.TimeoutExpired("a forked host", timeout or 0)
-            self.returncode = int(os.read(self._end, 20))
+            self.returncode = int(os.read(self._end, 20) or -signal.SIGKILL)  # nothing if the template has ended
             os.close(self._end)
         return self.returncode
 

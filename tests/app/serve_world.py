@@ -5,7 +5,7 @@ import re
 import signal
 from pathlib import Path
 
-from func_command import start_func
+from func_command import end_of, start_func
 from host_template import can_fork
 
 PATIENCE = 60
@@ -31,6 +31,4 @@ class Served:
 
     def end(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        assert self.process.stdout is not None
-        self.process.stdout.read()
-        return self.process.wait(PATIENCE)
+        return end_of(self.process, PATIENCE)[0]

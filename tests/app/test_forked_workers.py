@@ -1,14 +1,18 @@
 """Workers that are forked from a process of the tests behave like those that are started as commands."""
 
+import io
 import os
 import signal
+import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import forked_workers
 import pytest
 from host_process import HostProcess, until
+from host_template import ForkedHost
 from import_shelf import ImportShelf
 from v2_environment import v2_interpreter
 from worker_apps import index_of, running, write_app
@@ -86,6 +90,32 @@ def without_sdk(tmp_path: Path) -> Path:
 async def test_a_worker_without_sdk_is_started(tmp_path: Path, without_sdk: Path) -> None:
     index = await index_of(tmp_path / "app", APP, executable=without_sdk)
     assert "azure-functions" in str(index.failure)
+
+
+@pytest.fixture
+def ended_template() -> Iterator[socket.socket]:
+    """The socket to a template that has ended."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.close()
+    with ours:
+        yield ours
+
+
+async def test_a_worker_whose_template_has_ended_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended_template: socket.socket
+) -> None:
+    monkeypatch.setattr(forked_workers, "_template", ended_template)
+    async with running(tmp_path, APP) as app:
+        assert eval(await app.text("describe") or "")["parent"] == os.getpid()
+
+
+def test_a_process_whose_template_has_ended_counts_as_killed(ended_template: socket.socket) -> None:
+    worker = object.__new__(forked_workers._OtherWorker)  # pyright: ignore[reportPrivateUsage]
+    worker._answers = ended_template  # pyright: ignore[reportPrivateUsage]
+    assert worker.take_exit_code() == -signal.SIGKILL
+    end, ended = os.pipe()
+    os.close(ended)
+    assert ForkedHost(0, io.StringIO(), end).wait(1) == -signal.SIGKILL
 
 
 async def test_the_modules_of_an_sdk_come_with_its_import(tmp_path: Path, way: str) -> None:

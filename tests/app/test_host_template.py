@@ -1,11 +1,13 @@
 """Hosts that are forked from a process of the tests behave like those that are started as commands."""
 
+import os
 import signal
 import subprocess
 from pathlib import Path
 
 import host_template
 import pytest
+from func_command import end_of, start_func
 from host_process import HostProcess, write_app
 from host_template import can_fork, fork_host
 
@@ -45,6 +47,18 @@ def test_a_forked_program_that_runs_has_no_exit_code(tmp_path: Path) -> None:
     host.send_signal(signal.SIGKILL)
     assert host.wait(60) == -signal.SIGKILL
     host.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("fork", [True, False])
+def test_a_program_that_takes_too_long_is_killed(tmp_path: Path, fork: bool) -> None:
+    root = write_app(tmp_path, {"function_app.py": WAITS})
+    arguments = ["start", "--port", "0", "--no-azurite"]
+    program = start_func(arguments, root, {**os.environ, **SETTINGS}, fork=fork)
+    assert program.stdout is not None
+    program.stdout.readline()
+    with pytest.raises(subprocess.TimeoutExpired):
+        end_of(program, 0.01)
+    assert program.returncode == -signal.SIGKILL
 
 
 def test_settings_of_the_interpreter_need_a_start_of_their_own() -> None:
