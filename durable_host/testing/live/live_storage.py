@@ -48,7 +48,7 @@ class LiveStorage:
         return {**replaced, **dict.fromkeys(names, self.connection_string)}
 
     def _part(self, part: str, value: str) -> str:
-        """What a part of an identity, such as `queueserviceuri`, is for code that reads it."""
+        """Return what code reads for a part of an identity, such as the address of the queue service."""
         if part == "accountname":
             return self.connection.account_name
         service = service_of(part, value)
