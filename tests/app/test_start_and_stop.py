@@ -56,6 +56,27 @@ def blocked(req: func.HttpRequest) -> str:
 """
 )
 
+LARGE = (
+    HELLO
+    + """
+
+import os
+
+
+@app.route(route="echo")
+def echo(req: func.HttpRequest) -> func.HttpResponse:
+    for _ in range(1000):
+        print("one of many lines", "." * 200)
+    print("the last of many lines")
+    return func.HttpResponse(req.get_body())
+
+
+@app.route(route="worker")
+def worker(req: func.HttpRequest) -> str:
+    return str(os.getpid())
+"""
+)
+
 DURABLE = (
     HELLO
     + """
@@ -97,6 +118,19 @@ def test_a_signal_ends_host_and_worker_with_exit_code_0(start_host: StartHost, n
     assert len(processes) == 2
     assert host.stop(number) == 0
     until(lambda: ends_of(processes))
+
+
+def test_a_host_that_is_started_as_by_users_passes_on_much_and_replaces_a_killed_worker(start_host: StartHost) -> None:
+    """Forked hosts talk to their workers over other transports: see `forked_workers`."""
+    host = start_host({"function_app.py": LARGE}, fork=False)
+    body = os.urandom(1 << 20) * 8
+    assert host.post("/api/echo", data=body).content == body
+    host.wait_for("the last of many lines")
+    assert host.output.count("one of many lines") == 1000
+    worker = host.get("/api/worker").text
+    os.kill(int(worker), signal.SIGKILL)
+    until(lambda: (other := host.get("/api/worker")).ok and other.text != worker, host=host)
+    assert host.post("/api/echo", data=body).content == body
 
 
 def test_a_running_request_is_answered_before_the_host_ends(start_host: StartHost) -> None:
