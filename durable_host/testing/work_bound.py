@@ -82,7 +82,7 @@ class WorkBound:
             log = logging.getLogger(f"Function.{function}")
             log.info("Its further runs at this time are not logged.", extra={"function": function})
             self._quiet[log] = log.level
-            log.setLevel(logging.WARNING)
+            log.setLevel(max(log.getEffectiveLevel(), logging.WARNING))
 
     def begin_step(self) -> None:
         """The test does something with the app."""

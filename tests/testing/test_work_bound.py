@@ -1,5 +1,6 @@
 """Apps that work without end while virtual time stands still: the test ends with an error that names the loop."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,19 @@ def test_an_instance_continues_as_new_also_after_a_step() -> None:
         bound.execution_begins("a", str(number), "again")
     with pytest.raises(EndlessWork, match=f"The instance 'a' .* continued as new {work_bound.MOST_RUNS:,} times"):
         bound.look(None)
+
+
+@pytest.mark.parametrize(("level", "meanwhile"), [(logging.INFO, logging.WARNING), (logging.ERROR, logging.ERROR)])
+def test_many_runs_are_logged_less_until_time_passes(level: int, meanwhile: int) -> None:
+    clock = VirtualClock()
+    bound, log = WorkBound(clock), logging.getLogger("Function.of_many_runs")
+    log.setLevel(level)
+    for _ in range(2 * work_bound.MOST_LOGGED):
+        bound.is_logged("of_many_runs")
+    assert log.level == meanwhile
+    bound.look(None)
+    assert log.level == level
+    log.setLevel(logging.NOTSET)
 
 
 async def test_a_loop_that_hardly_waits_is_told_as_one() -> None:
