@@ -223,11 +223,9 @@ class MemoryBackend:
 
     def _step(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something that the test does."""
-        return self.run(self._begun(work))
-
-    async def _begun(self, work: Coroutine[Any, Any, T]) -> T:
-        self.app.begin_step()
-        return await work
+        if self._app is not None:
+            self._thread.loop.call_soon_threadsafe(self._app.begin_step)
+        return self.run(work)
 
     async def _use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
         await self.app.settle_to_read()
