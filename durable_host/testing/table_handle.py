@@ -28,7 +28,9 @@ class TableHandle(Settled):
         self.name = name
 
     def upsert(self, row: Mapping[str, Any]) -> Self:
-        """Insert a row, or replace the one with the same keys."""
+        """Insert a row, or replace the one with the same keys. Raises ValueError if a key is missing."""
+        if missing := [key for key in ("PartitionKey", "RowKey") if not isinstance(row.get(key), str)]:
+            raise ValueError(f"A row of the table '{self.name}' needs {' and '.join(missing)} as text.")
         entity = {name: _stored(value) for name, value in row.items()}
 
         async def upsert(account: StorageAccount) -> None:

@@ -218,6 +218,11 @@ def test_a_blob_that_fails_too_often_becomes_a_poison_message(app: FunctionApp) 
     assert json.loads(message)["BlobName"] == "a.txt"
 
 
+def test_a_row_without_its_keys_is_refused(app: FunctionApp) -> None:
+    with pytest.raises(ValueError, match="A row of the table 'Prices' needs RowKey as text"):
+        app.table("Prices").upsert({"PartitionKey": "tea", "Price": 2})
+
+
 def test_inputs_and_outputs_of_blobs_and_tables_are_in_memory(app: FunctionApp) -> None:
     app.container("documents").upload("tea.txt", "green")
     for size in ("small", "large"):

@@ -61,7 +61,7 @@ STEPS = {
     "app.queue('NO NAME').send('a')": "InvalidRequest",
     "app.container('NO NAME').upload('a', 'b')": "InvalidRequest",
     "app.container('c').download('a')": "LookupError",
-    "app.table('T').upsert({})": "KeyError",
+    "app.table('T').upsert({})": "ValueError",
     "app.table('T').upsert({'PartitionKey': 'p', 'RowKey': 'r', 'X': object()})": "InvalidRequest",
     "app.entity('nothing', 'k').signal('x')": "UnknownFunction",
     "app.client.get('http://example.com/')": "ValueError",
