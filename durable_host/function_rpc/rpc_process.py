@@ -1,7 +1,6 @@
 """The child process of a worker, which ends with the host, whatever ends the host."""
 
 import asyncio
-import contextlib
 import ctypes
 import os
 import signal
@@ -10,9 +9,10 @@ import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from durable_host.function_rpc import rpc_logs
+from durable_host.invocation.process_group import kill_group, kill_rest_of_group, own_group
 
 STDERR_LINES_KEPT = 20
 LONGEST_LINE = 64 * 1024
@@ -45,11 +45,7 @@ class RpcProcess(asyncio.SubprocessProtocol):
         cls, command: list[str], root: Path, environ: Mapping[str, str], ended: Callable[[int], None]
     ) -> "RpcProcess":
         """Start the process in the folder `root`. Raises OSError."""
-        own: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-            if sys.platform == "win32"
-            else {"start_new_session": True}
-        )
+        own = own_group()
         if (ask := dies_with_host()) is not None:
             own["preexec_fn"] = ask
         _, process = await asyncio.get_running_loop().subprocess_exec(
@@ -82,13 +78,8 @@ class RpcProcess(asyncio.SubprocessProtocol):
 
     def kill(self) -> None:
         """Kill the process and the processes that user code has started in its group."""
-        if self.pid is None or self._is_over:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if sys.platform == "win32":
-                os.kill(self.pid, signal.SIGTERM)
-            else:
-                os.killpg(self.pid, signal.SIGKILL)
+        if self.pid is not None and not self._is_over:
+            kill_group(self.pid)
 
     # asyncio.SubprocessProtocol
 
@@ -109,9 +100,8 @@ class RpcProcess(asyncio.SubprocessProtocol):
         if self._watcher is not None:
             self._watcher.kill()
             self._watcher.wait()
-        if sys.platform != "win32" and self.pid is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)  # processes that user code has started in its group
+        if self.pid is not None:
+            kill_rest_of_group(self.pid)  # processes that user code has started
         # A program that user code started may keep the pipes open forever.
         self._loop.call_later(PIPES_CLOSE_WITHIN, self._end)
 

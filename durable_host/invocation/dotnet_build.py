@@ -4,22 +4,20 @@ Source: docs/protocol/function-rpc.md#starting-a-worker
 """
 
 import asyncio
-import contextlib
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from durable_host.config import dotnet_project
 from durable_host.config.dotnet_project import PROJECT_SUFFIXES, DotnetProject
 from durable_host.config.start_options import Report
 from durable_host.invocation.errors import AppError
+from durable_host.invocation.process_group import kill_group, own_group
 
 CONFIGURED: Final = "DURABLE_HOST_DOTNET"
 DOWNLOAD: Final = "https://dotnet.microsoft.com/download"
@@ -161,11 +159,6 @@ class DotnetBuild:
 
     async def _run(self, dotnet: Path, project: DotnetProject, arguments: list[str], report: Report) -> list[str]:
         """Run `dotnet`, and return the lines that it prints. Raises AppError."""
-        detached: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-            if sys.platform == "win32"
-            else {"start_new_session": True}
-        )
         quiet = {"DOTNET_NOLOGO": "true", "DOTNET_CLI_TELEMETRY_OPTOUT": "true", "MSBUILDTERMINALLOGGER": "off"}
         try:
             transport, build = await asyncio.get_running_loop().subprocess_exec(
@@ -177,7 +170,7 @@ class DotnetBuild:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                **detached,
+                **own_group(),
             )
         except OSError as error:
             raise DotnetMissing(
@@ -190,7 +183,7 @@ class DotnetBuild:
             return list(build.lines)
         finally:
             if transport.get_returncode() is None:
-                _kill(transport)
+                kill_group(transport.get_pid())
                 await build.ended
             transport.close()
 
@@ -229,15 +222,6 @@ class _RunningBuild(asyncio.SubprocessProtocol):
         if text:
             self.lines.append(text)
             self._report(text)
-
-
-def _kill(transport: asyncio.SubprocessTransport) -> None:
-    """End a build that still runs, with the processes that it has started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if sys.platform == "win32":
-            transport.kill()
-        else:
-            os.killpg(transport.get_pid(), signal.SIGKILL)
 
 
 def _printed_output(lines: list[str], project: DotnetProject) -> Path | None:

@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import os
 import re
-import signal
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeVar, cast
@@ -18,6 +15,7 @@ from durable_host.invocation.frames import decode_header, encode_to_worker
 from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.index import read_index
 from durable_host.invocation.metadata import IndexResult
+from durable_host.invocation.process_group import kill_group, kill_rest_of_group, own_group
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse, decode_response, encode_request
 from durable_host.invocation.worker_exit import OVERDUE, lost_in_exit, lost_in_given_up
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
@@ -46,11 +44,6 @@ async def start_process(
     protocol: Callable[[], P], command: list[str], *, cwd: str, environment: Mapping[str, str]
 ) -> P:
     """Start a program in a session of its own, with pipes for its streams. Raises OSError."""
-    detached: dict[str, Any] = (
-        {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-        if sys.platform == "win32"
-        else {"start_new_session": True}
-    )
     _, process = await asyncio.get_running_loop().subprocess_exec(
         protocol,
         *command,
@@ -59,7 +52,7 @@ async def start_process(
         stderr=subprocess.PIPE,
         cwd=cwd,
         env=environment,
-        **detached,
+        **own_group(),
     )
     return process
 
@@ -289,14 +282,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
     def kill(self) -> None:
         """Kill the process and the processes that user code has started in its group."""
-        pid = self.pid
-        if pid is None or self.exited.done():
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if sys.platform == "win32":
-                os.kill(pid, signal.SIGTERM)
-            else:
-                os.killpg(pid, signal.SIGKILL)
+        if self.pid is not None and not self.exited.done():
+            kill_group(self.pid)
 
     def give_up(self, why: str = OVERDUE) -> None:
         """Kill a process in which a function does not end, or for another reason."""
@@ -343,9 +330,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._writable.set()
 
     def process_exited(self) -> None:
-        if sys.platform != "win32" and self.pid is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)  # processes that user code has started in its group
+        if self.pid is not None:
+            kill_rest_of_group(self.pid)  # processes that user code has started
         # A program that user code started may keep the pipes open forever.
         self._loop.call_later(PIPES_CLOSE_WITHIN, self._ended)
 
