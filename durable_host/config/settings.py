@@ -23,12 +23,12 @@ class AppSettings(Mapping[str, str]):
 
     def __init__(self, values: Mapping[str, str], local_names: frozenset[str] = frozenset()) -> None:
         self._values = dict(values)
-        self._by_key = {_key(name): name for name in self._values}
+        self._by_key = {setting_key(name): name for name in self._values}
         self.local_names = local_names
 
     def __getitem__(self, name: str) -> str:
         value = self._values.get(name)
-        return self._values[self._by_key[_key(name)]] if value is None else value
+        return self._values[self._by_key[setting_key(name)]] if value is None else value
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -37,14 +37,14 @@ class AppSettings(Mapping[str, str]):
         return len(self._values)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _key(name) in self._by_key
+        return isinstance(name, str) and setting_key(name) in self._by_key
 
     def __repr__(self) -> str:
         return f"AppSettings({len(self)} names)"
 
     def section(self, name: str) -> dict[str, str]:
         """The settings below `name` (`name__child` or `name:child`): child in lower case → value."""
-        prefix = f"{_key(name)}:"
+        prefix = f"{setting_key(name)}:"
         return {
             key[len(prefix) :]: self._values[written]
             for key, written in self._by_key.items()
@@ -94,5 +94,6 @@ def resolve_percent(text: str, settings: Mapping[str, str]) -> str:
     return "".join([*pieces, text[position:]])
 
 
-def _key(name: str) -> str:
+def setting_key(name: str) -> str:
+    """The same text for all spellings of a name: in .NET, `__` stands for `:`, and case does not matter."""
     return name.replace("__", ":").casefold()

@@ -12,7 +12,7 @@ from durable_host.config.connections import (
     parse_connection_string,
     resolve,
 )
-from durable_host.config.settings import AppSettings
+from durable_host.config.settings import AppSettings, setting_key
 
 _OF_STORAGE = frozenset({"accountname", "blobserviceuri", "queueserviceuri", "tableserviceuri"})
 _OF_ANY_SERVICE = frozenset({"serviceuri", "endpoint"})
@@ -36,17 +36,21 @@ def accounts_of_sections(settings: AppSettings) -> dict[str, Connection]:
 def accounts_of_addresses(settings: AppSettings) -> dict[str, str]:
     """The other settings with addresses in Azure Storage, such as SAS URLs: the names of the accounts."""
     found = {name: match[1] for name, value in settings.items() if (match := _IN_AZURE.search(value))}
-    known = {*map(_key, accounts_of_texts(settings)), *map(_key, accounts_of_sections(settings))}
-    return {name: account for name, account in found.items() if not {_key(name), _key(name).rpartition(":")[0]} & known}
+    known = {*map(setting_key, accounts_of_texts(settings)), *map(setting_key, accounts_of_sections(settings))}
+    return {
+        name: account
+        for name, account in found.items()
+        if not {setting_key(name), setting_key(name).rpartition(":")[0]} & known
+    }
 
 
 def parts_of(settings: AppSettings, section: str) -> dict[str, str]:
     """The settings of a section that say where an account is, as they are written: the part in lower case."""
-    parts = {name: _key(name).rpartition(":") for name in settings}
+    parts = {name: setting_key(name).rpartition(":") for name in settings}
     return {
         name: part
         for name, (of, _, part) in parts.items()
-        if of == _key(section) and part in _OF_STORAGE | _OF_ANY_SERVICE
+        if of == setting_key(section) and part in _OF_STORAGE | _OF_ANY_SERVICE
     }
 
 
@@ -96,7 +100,3 @@ def _account_of_section(settings: AppSettings, name: str) -> Connection | None:
         return resolve(settings, name)
     except (ConnectionInvalid, ConnectionMissing):
         return None
-
-
-def _key(name: str) -> str:
-    return name.replace("__", ":").casefold()

@@ -35,7 +35,7 @@ class BoundedCode(ReplaceableUserCode):
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer | NumberedAnswer:
         if turn.new_from == 0:
-            self._bound.is_logged(turn.name)
+            self._bound.shorten_log(turn.name)
             self._bound.execution_begins(turn.instance_id, turn.execution_id, turn.name)
         self._refuse_if_stopped()
         answer = await super().run_orchestrator(turn)
@@ -63,7 +63,7 @@ def with_bound(pipeline: Pipeline, bound: WorkBound) -> Pipeline:
 
     async def run(attempt: Attempt, real: Callable[[], Awaitable[InvocationResponse]]) -> InvocationResponse:
         function = attempt.function
-        bound.is_logged(function.name)
+        bound.shorten_log(function.name)
         if function.trigger.type.lower() not in _DURABLE_TRIGGERS:
             bound.function_runs(function.name)
             if bound.is_stopped:

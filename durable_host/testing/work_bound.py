@@ -75,7 +75,7 @@ class WorkBound:
         """Count a run of a function that is not a durable one."""
         self._count(f"The function '{name}' has run", of_a_name=True)
 
-    def is_logged(self, function: str) -> None:
+    def shorten_log(self, function: str) -> None:
         """Count a run of any function. After `MOST_LOGGED` of them, only its warnings and errors are logged."""
         self._logged[function] += 1
         if self._logged[function] == MOST_LOGGED:

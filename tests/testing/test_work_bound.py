@@ -273,7 +273,7 @@ def test_many_runs_are_logged_less_until_time_passes(level: int, meanwhile: int)
     bound, log = WorkBound(clock), logging.getLogger("Function.of_many_runs")
     log.setLevel(level)
     for _ in range(2 * work_bound.MOST_LOGGED):
-        bound.is_logged("of_many_runs")
+        bound.shorten_log("of_many_runs")
     assert log.level == meanwhile
     bound.look(None)
     assert log.level == level

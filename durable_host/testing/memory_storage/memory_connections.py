@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from durable_host.config.connections import DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY
-from durable_host.config.settings import AppSettings
+from durable_host.config.settings import AppSettings, setting_key
 from durable_host.testing.account_settings import accounts_of_sections, accounts_of_texts
 
 HOST_CONNECTION = "AzureWebJobsStorage"
@@ -37,13 +37,13 @@ def settings_in_memory(settings: AppSettings, ports: MemoryPorts) -> AppSettings
     for name, account in accounts_of_texts(settings).items():
         values[name] = ports.connection_string(account.account_name)
     for name, account in accounts_of_sections(settings).items():
-        prefix = _key(f"{name}__")
-        values = {key: value for key, value in values.items() if not _key(key).startswith(prefix)}
+        prefix = setting_key(f"{name}__")
+        values = {key: value for key, value in values.items() if not setting_key(key).startswith(prefix)}
         values[name] = ports.connection_string(account.account_name)
-    values = {name: value for name, value in values.items() if value.strip() or _key(name) != _key(HOST_CONNECTION)}
+    values = {
+        name: value
+        for name, value in values.items()
+        if value.strip() or setting_key(name) != setting_key(HOST_CONNECTION)
+    }
     changed = AppSettings(values, settings.local_names)
     return changed.with_default(HOST_CONNECTION, ports.connection_string())
-
-
-def _key(name: str) -> str:
-    return name.replace("__", ":").casefold()
