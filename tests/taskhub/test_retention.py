@@ -188,11 +188,8 @@ async def test_an_outage_is_logged_once_when_it_begins_and_once_when_it_is_over(
     assert [line for line in caplog.messages if line in (text, again)] == [text, again]
 
 
-async def test_an_instance_that_storage_refuses_to_delete_does_not_stop_the_others(
-    hub: TaskHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name in ("a", "b", "c"):
-        await complete(hub, name)
+def refuse_to_purge_a(hub: TaskHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, storage refuses to purge the instance 'a'."""
     purge = hub.purge_ended
 
     async def purge_ended(instance_id: str, *rest: Any) -> bool:
@@ -201,6 +198,14 @@ async def test_an_instance_that_storage_refuses_to_delete_does_not_stop_the_othe
         return await purge(instance_id, *rest)
 
     monkeypatch.setattr(hub, "purge_ended", purge_ended)
+
+
+async def test_an_instance_that_storage_refuses_to_delete_does_not_stop_the_others(
+    hub: TaskHub, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a", "b", "c"):
+        await complete(hub, name)
+    refuse_to_purge_a(hub, monkeypatch)
     retention = retention_of(hub)
     assert await retention.purge_round(clock.now()) == 2
     assert await kept(hub) == ["a"]
@@ -217,14 +222,7 @@ async def test_the_only_instance_of_a_page_does_not_end_the_round_when_it_cannot
     monkeypatch.setattr(azure_hub, "_PAGE", 1)
     for name in ("a", "b", "c"):
         await complete(hub, name)
-    purge = hub.purge_ended
-
-    async def purge_ended(instance_id: str, *rest: Any) -> bool:
-        if instance_id == "a":
-            raise TaskHubRefused("a blob is leased")
-        return await purge(instance_id, *rest)
-
-    monkeypatch.setattr(hub, "purge_ended", purge_ended)
+    refuse_to_purge_a(hub, monkeypatch)
     retention = retention_of(hub)
     assert [await retention.purge_round(clock.now()) for _ in range(2)] == [2, 0]
     assert await kept(hub) == ["a"]
