@@ -1,5 +1,6 @@
 """A minimal debugger client: the Debug Adapter Protocol over a socket."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -46,7 +47,8 @@ class DebugClient:
         """What editors do at the end, also when the program has ended by itself."""
         self.send("disconnect", restart=False, terminateDebuggee=False)
         self._wait(lambda message: message.get("event") == "closed" or message.get("command") == "disconnect")
-        self._socket.close()
+        with contextlib.suppress(OSError):  # the adapter has gone
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def request(self, command: str, **arguments: Any) -> Any:
         number = self.send(command, **arguments)
@@ -69,7 +71,7 @@ class DebugClient:
             return found
 
     def _read(self) -> None:
-        with self._socket.makefile("rb") as stream:
+        with self._socket, self._socket.makefile("rb") as stream:
             while True:
                 try:
                     length = int(stream.readline().partition(b":")[2])

@@ -1,8 +1,11 @@
 """Calls between the process of a test and its host, here both in one process."""
 
 import asyncio
+import os
+import threading
 from collections.abc import AsyncIterator, Sequence
 from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from typing import Any
 
 import pytest
@@ -102,6 +105,33 @@ async def test_the_end_of_the_other_process_ends_all_calls(ends: Ends) -> None:
     await ends.near_closed.wait()
     with pytest.raises(ChannelClosed):
         await ends.call("echo")
+
+
+class SlowReader:
+    """A connection whose reader has the number of the descriptor, but has not read yet."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.go_on = threading.Event()
+        self.close, self.fileno, self.send = connection.close, connection.fileno, connection.send
+
+    def recv(self) -> Any:
+        self.go_on.wait()
+        return self._connection.recv()
+
+
+async def test_a_descriptor_stays_open_while_a_thread_may_read_from_it() -> None:
+    near, far = Pipe()
+    reader, number = SlowReader(near), near.fileno()
+    channel = CallChannel(reader, asyncio.get_running_loop(), Ends._answer, lambda: None)  # type: ignore[arg-type]
+    channel.close()
+    os.fstat(number)
+    reader.go_on.set()
+    channel._reader.join()
+    assert near.closed
+    with pytest.raises(ChannelClosed):
+        channel.call("echo").result()
+    far.close()
 
 
 class Broken:

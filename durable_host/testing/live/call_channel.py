@@ -59,6 +59,7 @@ class CallChannel:
         self._answer = answer
         self._closed = closed
         self._sending = threading.Lock()
+        self._ending = threading.Lock()
         self._numbers = itertools.count()
         self._waiting: dict[int, Future[Any]] = {}
         self._is_open = True
@@ -87,11 +88,15 @@ class CallChannel:
     def close(self) -> None:
         """End the channel for both sides; `closed` is not called here. Idempotent."""
         self._closed = lambda: None
-        with suppress(OSError):
-            # A thread reads, so closing alone would neither wake it nor reach the other side.
-            with socket.socket(fileno=os.dup(self._connection.fileno())) as end:
-                end.shutdown(socket.SHUT_RDWR)
-            self._connection.close()
+        self._shut_down()
+
+    def _shut_down(self) -> None:
+        """Let nothing come or go any more. The reader, woken by this, closes the descriptor.
+
+        Only the reader can close it: its number may be another file's before the reader uses it again.
+        """
+        with self._ending, suppress(OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as end:
+            end.shutdown(socket.SHUT_RDWR)
 
     def _send(self, frame: _Frame) -> None:
         with self._sending:
@@ -110,6 +115,9 @@ class CallChannel:
                 _end(future, frame)
         except (EOFError, OSError, RuntimeError, TypeError):
             self._is_open = False
+        self._shut_down()
+        with self._sending, self._ending:
+            self._connection.close()
         for number in list(self._waiting):
             future = self._waiting.pop(number, None)
             if future is not None:
