@@ -1,4 +1,4 @@
-"""`make bench` keeps its figures, compares them with those of the run before, and draws them."""
+"""`make bench` keeps its figures and compares them with those of the run before."""
 
 import json
 from io import StringIO
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from bench import chart, figures, peers
+from bench import figures, peers
 from bench.figures import DURABLETASK, ON_AZURITE, ON_SQLITE, Figures, Goal, Scenario
 
 pytestmark = pytest.mark.unit
@@ -75,12 +75,6 @@ def test_the_newest_runs_are_kept(tmp_path: Path) -> None:
     path = figures.save(run(80), tmp_path, None)
     kept = figures.runs(tmp_path)
     assert (len(kept), kept[-1]) == (figures.KEPT, path)
-
-
-def test_the_chart_is_a_picture_of_all_scenarios(tmp_path: Path) -> None:
-    path = tmp_path / "chart.png"
-    chart.draw(run(80), path)
-    assert path.read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_programs_of_the_peers_are_there() -> None:
