@@ -1,17 +1,23 @@
 """Names requests to storage in words that are the same in each run with the same input, as far as that is possible."""
 
+import html
+import json
 import re
 from collections import OrderedDict
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote
 
 from yarl import URL
 
 from durable_host.chaos.message_words import InstanceNames
+from durable_host.durable.taskhub.azure.names import unescape_key
 
-_INSTANCE = re.compile(
-    rb"""(?:InstanceId(?:"|&quot;):(?:"|&quot;)|"PartitionKey":")(?P<text>[^"&'\\]+)|PartitionKey='(?P<in_url>[^']+)"""
-)
+_ROW_URL = re.compile(r"(?:Instances|History)\(PartitionKey='((?:[^'\s]|'')+)'")
+_ROW_FILTER = re.compile(r"PartitionKey eq '((?:[^']|'')+)'")
+_TRACKING_TABLE = re.compile(r"(?:Instances|History)(?:\(\))?")
+_JSON_KEY = re.compile(r'"PartitionKey":"((?:[^"\\]|\\.)+)"')
+_JSON_ID = re.compile(r'"InstanceId":"((?:[^"\\]|\\.)+)"')
 _MESSAGE = re.compile(rb"<MessageId>([^<]+)</MessageId>(.*?)</QueueMessage>", re.DOTALL)
 _SEARCHED = 64 * 1024
 _REMEMBERED = 10_000
@@ -27,7 +33,7 @@ class RequestNames:
     def learn(self, response: bytes, sent_for: str) -> None:
         """Learn the instances of messages from a response of a queue. One to a new message does not have its text."""
         for message_id, rest in _MESSAGE.findall(response):
-            instance_id = _instance_in(rest) or sent_for
+            instance_id = _of_message(_text(rest)) or sent_for
             if instance_id:
                 self._owners[message_id.decode()] = instance_id
         while len(self._owners) > _REMEMBERED:
@@ -41,17 +47,44 @@ class RequestNames:
         if instance_id:
             path = queue
         else:
-            instance_id = _instance_in(url.raw_path.encode())
-        if not instance_id and isinstance(data, bytes):
-            instance_id = _instance_in(data)  # A batch contains URLs.
+            instance_id = _of_request(path, url, data)
         if not instance_id:
             return f"request {method} {path}", ""
         name = self._names.name(instance_id)
         return f"request {method} {path.replace(instance_id, name)} (instance '{name}')", instance_id
 
 
-def _instance_in(text: bytes) -> str:
-    found = _INSTANCE.search(text, 0, _SEARCHED)
-    if found is None:
+def _of_request(path: str, url: URL, data: Any) -> str:
+    """The instance whose rows or message a request reads or writes."""
+    if path == "$batch":
+        return _of_url(_text(data))
+    if path.endswith("/messages"):
+        return _of_message(_text(data))
+    if _TRACKING_TABLE.search(path) is None:
         return ""
-    return unquote(found["in_url"]) if found["in_url"] else found["text"].decode("utf-8", "replace")
+    found = _ROW_FILTER.search(url.query.get("$filter", ""))
+    if found is not None:
+        return unescape_key(found[1].replace("''", "'"))
+    return _of_url(url.raw_path) or unescape_key(_member(_JSON_KEY, _text(data)))
+
+
+def _of_url(text: str) -> str:
+    found = _ROW_URL.search(text)
+    return "" if found is None else unescape_key(unquote(found[1]).replace("''", "'"))
+
+
+def _of_message(text: str) -> str:
+    """The instance of a message of a hub: JSON in XML."""
+    return _member(_JSON_ID, html.unescape(text))
+
+
+def _member(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    if found is not None:
+        with suppress(ValueError):
+            return str(json.loads(f'"{found[1]}"'))
+    return ""
+
+
+def _text(data: Any) -> str:
+    return data[:_SEARCHED].decode("utf-8", "replace") if isinstance(data, bytes) else ""

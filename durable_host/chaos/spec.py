@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final, NoReturn, cast
 
 import msgspec
@@ -20,7 +21,8 @@ EXAMPLE: Final = "duplicate-events=0.1,redeliver-activities=0.05,delay=0..2s,kil
 LONGEST_DELAY: Final = 3600.0
 
 _NAMES: Final = (*RATES, "delay")
-_TIME = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)(?P<unit>ms|s|m)?")
+_BY_LETTERS: Final = {name.replace("-", ""): name for name in _NAMES}
+_TIME = re.compile(r"(?P<number>\d+(?:\.\d*)?|\.\d+)\s*(?P<unit>ms|s|m)?", re.IGNORECASE)
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 
@@ -40,9 +42,9 @@ class ChaosSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         """The text that `parse_chaos` reads."""
-        parts = [f"{kind}={self.rate(kind):g}" for kind in RATES if self.rate(kind)]
+        parts = [f"{kind}={_plain(self.rate(kind))}" for kind in RATES if self.rate(kind)]
         if self.delay[1] > 0:
-            parts.append(f"delay={self.delay[0]:g}..{self.delay[1]:g}s")
+            parts.append(f"delay={_plain(self.delay[0])}..{_plain(self.delay[1])}s")
         return ",".join(parts)
 
     def rate(self, kind: FaultKind) -> float:
@@ -62,13 +64,13 @@ def parse_chaos(text: str, source: str = "--chaos") -> ChaosSpec:
     """Read a specification; an empty one injects nothing. `source` is where it is from, for the error.
 
     Rates are numbers from 0 to 1 or percentages (`10%`). A delay is a range (`0..2s`, `100ms..2s`) or a time (`2s`), up
-    to an hour; its units are ms, s and m. Raises ConfigurationError.
+    to an hour; its units are ms, s and m. `killWorker` is a name too. Raises ConfigurationError.
     """
     values: dict[str, float | tuple[float, float]] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
-        kind = name.casefold().replace("_", "-")
-        if kind not in _NAMES:
+        kind = _BY_LETTERS.get(name.casefold().replace("_", "").replace("-", ""))
+        if kind is None:
             refuse_unknown(name, _NAMES, source)
         if not equals or not value:
             _refuse(source, f"'{name}' has no value.", f"For example: {EXAMPLE}")
@@ -106,13 +108,23 @@ def _delay(text: str, source: str) -> tuple[float, float]:
     if first is None or last is None or (last["unit"] is None and float(last["number"]) > 0):
         _refuse(source, f"'delay={text}': expected a range of times.", "For example: delay=0..2s or delay=100ms..2s")
     unit = cast("str", last["unit"] or "s")
-    low = float(first["number"]) * _SECONDS[first["unit"] or unit]
-    high = float(last["number"]) * _SECONDS[unit]
+    low = _seconds(first["number"], first["unit"] or unit)
+    high = _seconds(last["number"], unit)
     if low > high:
         _refuse(source, f"'delay={text}': the first time is longer than the second.", "Swap them.")
     if high > LONGEST_DELAY:
         _refuse(source, f"'delay={text}': a message is delayed by an hour at most.", "Use a shorter delay.")
     return low, high
+
+
+def _seconds(number: str, unit: str) -> float:
+    """A delay: whole milliseconds."""
+    return round(float(number) * _SECONDS[unit.lower()], 3)
+
+
+def _plain(number: float) -> str:
+    """All digits, without an exponent."""
+    return f"{Decimal(repr(number)):f}".removesuffix(".0")
 
 
 def _refuse(source: str, cause: str, remedy: str) -> NoReturn:

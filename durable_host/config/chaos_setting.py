@@ -1,7 +1,6 @@
 """Where the faults to inject are set: `func start --chaos`, the environment, or host.json, in this order."""
 
-import re
-from typing import Any, Final, cast
+from typing import Final
 
 import msgspec
 
@@ -15,18 +14,17 @@ from durable_host.errors import ConfigurationError
 SETTING: Final = "DURABLE_HOST_CHAOS"
 SEED_SETTING: Final = "DURABLE_HOST_CHAOS_SEED"
 
-_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-
 
 def read_chaos(section: Section) -> ChaosSetting | None:
     """Read `chaos` and `chaosSeed` in host.json. `chaos` is a text, or an object with a member per fault."""
     seed = section.integer("chaosSeed", 0) if "chaosSeed" in section else None
     written = section.raw("chaos")
     if isinstance(written, dict):
-        members = cast("dict[str, Any]", written).items()
-        text = ",".join(f"{_CAPITAL.sub('-', name).lower()}={value}" for name, value in members)
+        text = _text_of(section.section("chaos"))
+    elif written is None or isinstance(written, str):
+        text = written
     else:
-        text = section.optional_text("chaos")
+        raise section.error("chaos", 'text such as "delay=0..2s", or an object { … }')
     return None if text is None else ChaosSetting(text, f"host.json: '{section.path('chaos')}'", seed)
 
 
@@ -50,6 +48,17 @@ def is_local_hub(settings: AppSettings, storage: StorageProviderOptions) -> bool
     """Whether the task hub is on this machine: in SQLite, or in the development account. Without a connection: yes."""
     names = {storage.connection_name, storage.tracking_store_connection_name or storage.connection_name}
     return storage.type.lower() == "sqlite" or all(_is_development(settings, name) for name in names)
+
+
+def _text_of(faults: Section) -> str:
+    parts: list[str] = []
+    for name, value in faults.items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, str | int | float) or "," in str(value):
+            raise faults.error(name, 'a number from 0 to 1, or times such as "0..2s" for a delay')
+        parts.append(f"{name}={value}")
+    return ",".join(parts)
 
 
 def _seed(text: str) -> int:

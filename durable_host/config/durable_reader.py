@@ -107,11 +107,11 @@ def _hub_name(section: Section, lookup: Callable[[str, str], str], *, stands_in:
 
 
 def _retain(section: Section) -> float | None:
-    text = section.optional_text("retain")
-    if text is None:
+    written = section.raw("retain")
+    if written is None:
         return None
     try:
-        return retention_period.parse(text)
+        return retention_period.parse("" if isinstance(written, bool) else str(written))
     except ValueError:
         raise section.error("retain", retention_period.EXPECTED) from None
 

@@ -10,7 +10,7 @@ from durable_host.errors import ConfigurationError, UsageError
 SETTING: Final = "DURABLE_HOST_RETAIN"
 EXPECTED: Final = 'a duration such as "7d", "12h", "30m" or "90s", or 0 to keep everything'
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_TEXT = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*([smhd])", re.IGNORECASE)
+_TEXT = re.compile(r"(\d{1,9}(?:\.\d{1,7})?)\s*([smhd])", re.IGNORECASE)
 
 
 def parse(text: str) -> float | None:
@@ -34,8 +34,8 @@ def render(seconds: float) -> str:
     """The shortest text that `parse` reads as this duration, such as `7d`."""
     for unit, length in sorted(_UNITS.items(), key=lambda entry: -entry[1]):
         if seconds >= length and seconds % length == 0:
-            return f"{seconds / length:g}{unit}"
-    return f"{seconds:g}s"
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:.7f}".rstrip("0") + "s"
 
 
 def chosen(settings: AppSettings, option: str | None, from_file: float | None) -> float | None:

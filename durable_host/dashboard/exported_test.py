@@ -53,7 +53,12 @@ def history_file(orchestrator: str, instance_id: str, history: list[dict[str, ob
 def test_file(orchestrator: str, instance_id: str) -> tuple[str, str]:
     """Return the name and the text of a pytest file that replays the history."""
     name = _file_name(orchestrator, instance_id)
-    return f"test_{name}.py", _TEST.format(instance_id=json.dumps(instance_id), name=name)
+    return f"test_{name}.py", _TEST.format(instance_id=_literal(instance_id), name=name)
+
+
+def _literal(text: str) -> str:
+    """Return Python code, in double quotes unless there is one in the text."""
+    return repr(text) if '"' in text else '"' + repr("'" + text)[2:]
 
 
 def _file_name(orchestrator: str, instance_id: str) -> str:

@@ -57,7 +57,8 @@ def _folder_of_caller() -> Path:
 def _files(pattern: str | Path, folders: Sequence[Path]) -> list[Path]:
     """The files that match, from the first folder that has any. Raises AssertionError if there are none."""
     for folder in folders:
-        found = glob.glob(str(pattern), root_dir=folder, recursive=True)
+        is_file = (folder / pattern).is_file()  # Its name may contain brackets.
+        found = [str(pattern)] if is_file else glob.glob(str(pattern), root_dir=folder, recursive=True)
         if files := [folder / name for name in sorted(found) if (folder / name).is_file()]:
             return files
     places = "it" if Path(pattern).is_absolute() else " or ".join(f"'{folder}'" for folder in dict.fromkeys(folders))

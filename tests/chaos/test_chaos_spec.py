@@ -19,7 +19,19 @@ def test_every_fault_can_be_named() -> None:
     )
 
 
-@pytest.mark.parametrize("text", [ALL, EXAMPLE, "delay=0.5..1.5s", "lose-lease=1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        ALL,
+        EXAMPLE,
+        "delay=0.5..1.5s",
+        "delay=1ms..3599.999s",
+        "delay=0..0.0000001s",
+        "lose-lease=1",
+        "kill-worker=0.1234567",
+        "storage-errors=1e-7",
+    ],
+)
 def test_the_text_of_a_specification_can_be_read_again(text: str) -> None:
     assert parse_chaos(str(parse_chaos(text))) == parse_chaos(text)
 
@@ -30,6 +42,8 @@ def test_the_text_of_a_specification_can_be_read_again(text: str) -> None:
         ("", ChaosSpec()),
         (" , ", ChaosSpec()),
         (" Kill_Worker = 10% ", ChaosSpec(kill_worker=0.1)),
+        ("killWorker=1,LOSELEASE=1", ChaosSpec(kill_worker=1, lose_lease=1)),
+        ("delay=0 .. 2 S", ChaosSpec(delay=(0.0, 2.0))),
         ("delay=2s", ChaosSpec(delay=(2.0, 2.0))),
         ("delay=100ms..2s", ChaosSpec(delay=(0.1, 2.0))),
         ("delay=100..500ms", ChaosSpec(delay=(0.1, 0.5))),

@@ -33,14 +33,35 @@ def names_of_child() -> InstanceNames:
         ("/Instances(PartitionKey='@cart@a',RowKey='')", b"", "@cart@a"),
         ("/Instances", b'{"PartitionKey":"order-7"}', "order-7"),
         ("/Instances", b'{"PartitionKey":"5%25 off"}', "5%25 off"),
+        ("/Instances", rb'{"PartitionKey":"a\"b"}', 'a"b'),
+        ("/Instances(PartitionKey='up^^a^3b',RowKey='')", b"", "up^a?b"),
+        ("/$batch", b"PUT http://x/History(PartitionKey='it%27%27s',RowKey='1') HTTP/1.1", "it's"),
         ("/$batch", b"PUT http://x/History(PartitionKey='order-7',RowKey='1') HTTP/1.1", "order-7"),
         ("/$batch", b"PUT http://x/History(PartitionKey='%40cart%40a',RowKey='1') HTTP/1.1", "@cart@a"),
         ("/control-00/messages", b"<MessageText>{&quot;InstanceId&quot;:&quot;order-7&quot;}</MessageText>", "order-7"),
+        ("/control-00/messages", b'<MessageText>{"InstanceId":"it\'s x&amp;y&lt;z&gt;"}</MessageText>', "it's x&y<z>"),
+        ("/control-00/messages", rb'<MessageText>{"InstanceId":"a\"b"}</MessageText>', 'a"b'),
     ],
 )
 def test_a_request_is_named_with_its_instance(path: str, body: bytes, instance_id: str) -> None:
     named = RequestNames(InstanceNames()).words_for("PUT", URL(ACCOUNT + path), body)
     assert named == (f"request PUT {path[1:]} (instance '{instance_id}')", instance_id)
+
+
+@pytest.mark.parametrize(
+    ("address", "instance_id"),
+    [
+        ("/Instances(PartitionKey='it%27%27s',RowKey='')", "it's"),
+        ("/History()?$filter=PartitionKey%20eq%20%27order-7%27%20and%20RowKey%20gt%20%271%27", "order-7"),
+        ("/History()?$filter=PartitionKey%20eq%20%27it%27%27s%27", "it's"),
+        ("/Partitions(PartitionKey='',RowKey='control-00')", ""),
+        ("/Prices(PartitionKey='laptop',RowKey='1')", ""),
+        ("/Prices()?$filter=PartitionKey%20eq%20%27laptop%27", ""),
+    ],
+)
+def test_only_rows_of_instances_have_an_instance(address: str, instance_id: str) -> None:
+    url = URL(ACCOUNT + address, encoded=True)
+    assert RequestNames(InstanceNames()).words_for("GET", url, None)[1] == instance_id
 
 
 def test_a_request_without_an_instance_is_named_by_its_path() -> None:

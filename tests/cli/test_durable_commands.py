@@ -3,6 +3,7 @@
 Source: docs/protocol/functions-host-cli.md#durable-commands
 """
 
+import ast
 import json
 import re
 import socket
@@ -356,6 +357,16 @@ def test_export_keeps_a_test_that_somebody_may_have_edited(func: Func, app: Path
     assert f"Kept {test}, which exists." in func("durable", "export", "--id", "one", "--as-test").out
     assert test.read_text() == "edited"
     assert history.read_text() != "old"
+
+
+@pytest.mark.parametrize("instance_id", ["it's", 'a "b"', "both \"'", "ü😀", "^%25<&>", "L" * 90])
+def test_the_exported_test_names_the_instance_as_python_code(func: Func, app: Path, instance_id: str):
+    start(func, instance_id)
+    serve(app, first_episodes(OrchestrationStatus.Completed))
+    assert func("durable", "export", "--id", instance_id, "--as-test").code == 0
+    (test,) = app.glob("test_*.py")
+    assigned = next(one for one in ast.parse(test.read_text("utf-8")).body if isinstance(one, ast.Assign))
+    assert ast.literal_eval(assigned.value) == instance_id
 
 
 def test_export_refuses_what_cannot_be_replayed(func: Func, app: Path):

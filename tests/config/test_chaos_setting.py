@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from durable_host.chaos.spec import ChaosSpec, parse_chaos
 from durable_host.config import HostConfig, load
 from durable_host.config.chaos_setting import is_local_hub
 from durable_host.config.durable import ChaosSetting
@@ -63,8 +64,25 @@ def test_the_file_may_have_an_object_with_a_member_per_fault(tmp_path: Path) -> 
     config = load_app(tmp_path, {"chaos": {"duplicateEvents": 0.1, "delay": "0..2s", "kill-worker": 0.01}})
     chosen = config.host.durable.chaos
     assert chosen is not None
-    assert chosen.text == "duplicate-events=0.1,delay=0..2s,kill-worker=0.01"
+    assert parse_chaos(chosen.text) == ChaosSpec(duplicate_events=0.1, delay=(0, 2), kill_worker=0.01)
     assert config.warnings == ()
+
+
+def test_members_of_the_object_ignore_case_and_may_be_null(tmp_path: Path) -> None:
+    variable = {"AzureFunctionsJobHost__extensions__durableTask__chaos__KILLWORKER": "0.5"}
+    chosen = load_app(
+        tmp_path, {"chaos": {"Delay": "2s", "loseLease": None}}, Overrides(), **variable
+    ).host.durable.chaos
+    assert chosen is not None
+    assert parse_chaos(chosen.text) == ChaosSpec(delay=(2, 2), kill_worker=0.5)
+
+
+@pytest.mark.parametrize("value", [True, [0, 2], {"shortest": 0}, "0.1,kill-worker=1"])
+def test_a_member_of_another_type_is_refused_by_its_name(tmp_path: Path, value: object) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"'extensions\.durableTask\.chaos\.killWorker' is .*, expected a number"
+    ):
+        load_app(tmp_path, {"chaos": {"killWorker": value}})
 
 
 def test_the_usual_variable_overrides_the_value_in_the_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from durable_host.errors import ConfigurationError, UsageError
 DAY = 86_400.0
 
 
-def load_app(root: Path, retain: str | None = None, option: str | None = None, **environ: str) -> HostConfig:
+def load_app(root: Path, retain: object = None, option: str | None = None, **environ: str) -> HostConfig:
     durable = {} if retain is None else {"retain": retain}
     (root / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"durableTask": durable}}), "utf-8")
     return load(root, environ=environ, overrides=Overrides(retain=option))
@@ -42,7 +42,9 @@ def test_another_text_is_refused(text: str) -> None:
         retention_period.parse(text)
 
 
-@pytest.mark.parametrize("text", ["7d", "36h", "90m", "45s", "2d"])
+@pytest.mark.parametrize(
+    "text", ["7d", "36h", "90m", "45s", "2d", "1234567.5s", "100000000s", "999999999d", "0.0000001s"]
+)
 def test_a_duration_is_shown_as_it_may_be_written(text: str) -> None:
     seconds = retention_period.parse(text)
     assert seconds is not None
@@ -62,6 +64,17 @@ def test_the_option_precedes_the_setting_which_precedes_host_json(tmp_path: Path
 def test_zero_keeps_everything_whatever_the_places_below_say(tmp_path: Path) -> None:
     assert load_app(tmp_path, "3d", DURABLE_HOST_RETAIN="0").host.durable.retain is None
     assert load_app(tmp_path, "3d", "0", DURABLE_HOST_RETAIN="2d").host.durable.retain is None
+
+
+@pytest.mark.parametrize("written", [0, "0"])
+def test_zero_in_host_json_may_be_a_number(tmp_path: Path, written: object) -> None:
+    assert load_app(tmp_path, written).host.durable.retain is None
+
+
+@pytest.mark.parametrize("written", [7, 1.5, True, False, ["7d"], {"days": 7}, ""])
+def test_a_value_of_another_type_is_refused_with_an_example(tmp_path: Path, written: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"extensions\.durableTask\.retain.*a duration such as"):
+        load_app(tmp_path, written)
 
 
 def test_the_environment_may_set_the_value_of_host_json(tmp_path: Path) -> None:

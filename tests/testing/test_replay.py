@@ -163,6 +163,11 @@ def test_all_files_of_a_pattern_are_replayed_in_the_current_folder(
     ]
 
 
+def test_the_name_of_a_file_may_contain_brackets(host: VirtualHost, histories: Histories, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "shop [old]", {"waits": histories["waits"]})
+    assert assert_replays(folder / "waits.json", app=host) == [folder / "waits.json"]
+
+
 def test_a_pattern_is_looked_up_next_to_the_calling_file_first(
     host: VirtualHost, histories: Histories, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
