@@ -63,7 +63,8 @@ def compact_listing(functions: tuple[FunctionLine, ...], coloured: bool = False)
     if not functions:
         return painted("No functions were found.", YELLOW, coloured) + "\n"
     names = max(len(function.name) for function in functions)
-    kinds = max(len(_kind(function)) for function in functions)
+    followed = [one for one in functions if one.url or one.disabled or one.reason is not None]
+    kinds = max((len(_kind(function)) for function in followed), default=0)
     lines = [painted("Functions", BOLD, coloured)]
     for function in (*served, *unserved, *disabled):
         name = painted(f"{function.name:{names}}", CYAN, coloured)

@@ -57,6 +57,11 @@ def test_compact_listing_is_a_table():
     ]
 
 
+def test_long_kinds_do_not_move_urls_to_the_right():
+    functions = (*FUNCTIONS[:2], FunctionLine(name="steps", kind="orchestrationTrigger"))
+    assert "  hello  GET,POST  http://localhost:7071/api/hello/{name:alpha}" in banner.compact_listing(functions)
+
+
 def test_facts_tell_where_mcp_clients_connect():
     url = f"{BASE}/runtime/webhooks/mcp"
     assert f"MCP:       {url}\n" in banner.facts(msgspec.structs.replace(SUMMARY, mcp_url=url))
