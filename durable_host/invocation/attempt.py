@@ -1,6 +1,6 @@
 """One attempt at an invocation: input bindings, the call in the worker, output bindings."""
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import msgspec
@@ -47,20 +47,38 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return value if isinstance(value, str) else None
 
 
-async def run_attempt(
+def run_attempt(
     attempt: Attempt, pool: WorkerPool, workers: Workers, bindings: BindingRegistry, timeout: float | None
-) -> InvocationResponse:
+) -> Coroutine[Any, Any, InvocationResponse]:
     """Run an attempt. The caller holds `workers`.
 
     Raises FunctionFailed for errors in user code and bindings, FunctionTimedOut, WorkerLost; with an exchange also
     ClientGone and the exceptions of the exchange.
     """
     function = attempt.function
+    if function.inputs or function.written_outputs:
+        return _run_with_bindings(attempt, pool, workers, bindings, timeout)
+    request = _request(attempt, {function.trigger.name: attempt.trigger_value})
+    return pool.invoke(request, timeout=timeout, workers=workers, exchange=attempt.exchange)
+
+
+async def _run_with_bindings(
+    attempt: Attempt, pool: WorkerPool, workers: Workers, bindings: BindingRegistry, timeout: float | None
+) -> InvocationResponse:
+    function = attempt.function
     inputs = {function.trigger.name: attempt.trigger_value}
     if function.inputs:
         inputs |= await _read_inputs(attempt, bindings)
-    request = InvocationRequest(
-        function=function.name,
+    request = _request(attempt, inputs)
+    response = await pool.invoke(request, timeout=timeout, workers=workers, exchange=attempt.exchange)
+    if function.written_outputs:
+        await _write_outputs(attempt, response, bindings)
+    return response
+
+
+def _request(attempt: Attempt, inputs: dict[str, Datum]) -> InvocationRequest:
+    return InvocationRequest(
+        function=attempt.function.name,
         invocation_id=attempt.invocation_id,
         inputs=inputs,
         trigger_metadata=attempt.trigger_metadata,
@@ -70,10 +88,6 @@ async def run_attempt(
         max_retry_count=attempt.max_retry_count,
         last_error=_error_of(attempt.last_error),
     )
-    response = await pool.invoke(request, timeout=timeout, workers=workers, exchange=attempt.exchange)
-    if function.written_outputs:
-        await _write_outputs(attempt, response, bindings)
-    return response
 
 
 def _context(attempt: Attempt) -> BindingContext:

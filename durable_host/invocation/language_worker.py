@@ -1,6 +1,7 @@
 """The port of a worker process: what the pool does with it, whatever protocol it speaks."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from durable_host.invocation.http_exchange import HttpExchange
@@ -46,7 +47,7 @@ class LanguageWorker(Protocol):
         """What the process has loaded, after `indexed`. Raises the error of `indexed`."""
         ...
 
-    async def invoke(self, request: InvocationRequest) -> InvocationResponse:
+    def invoke(self, request: InvocationRequest) -> Coroutine[Any, Any, InvocationResponse]:
         """Run a function. Raises FunctionFailed, WorkerLost. If the caller is cancelled, the call continues."""
         ...
 
@@ -58,9 +59,9 @@ class LanguageWorker(Protocol):
         """
         ...
 
-    async def orchestrate(
+    def orchestrate(
         self, function: str, payload: dict[str, Any], invocation_id: str, instance_id: str | None
-    ) -> dict[str, Any]:
+    ) -> Coroutine[Any, Any, dict[str, Any]]:
         """Run one turn of an orchestration session, see `WorkerPool.orchestrate`. Raises FunctionFailed, WorkerLost."""
         ...
 

@@ -191,10 +191,17 @@ class WorkerPool:
         """
         process = (workers.pick(key) if workers is not None else None) or await self._pick(key)
         running = process.invoke(request) if exchange is None else process.stream(request, exchange)
-        running = self._perhaps_killed(running, process, request.function, request.instance_id, request.invocation_id)
+        if self.kills is not None:
+            running = self._perhaps_killed(
+                running, process, request.function, request.instance_id, request.invocation_id
+            )
         if timeout is None:
             return await running
-        return await self._in_time(running, timeout, process, request.function, request.invocation_id)
+        try:
+            with self._limits.limit(timeout):
+                return await running
+        except TimeoutError:
+            raise await self._overdue(timeout, process, request.function, request.invocation_id) from None
 
     def cancel(self, invocation_id: str) -> None:
         """Ask the process that runs the call to interrupt it. Does nothing if the call is not running."""
@@ -224,10 +231,15 @@ class WorkerPool:
         process = (workers.pick(key) if workers is not None else None) or await self._pick(key)
         call_id = invocation_id or str(uuid.uuid4())
         running = process.orchestrate(function, payload, call_id, instance_id)
-        running = self._perhaps_killed(running, process, function, instance_id, call_id)
+        if self.kills is not None:
+            running = self._perhaps_killed(running, process, function, instance_id, call_id)
         if timeout is None:
             return await running
-        return await self._in_time(running, timeout, process, function, call_id, must_have_begun=True)
+        try:
+            with self._limits.limit(timeout):
+                return await running
+        except TimeoutError:
+            raise await self._overdue(timeout, process, function, call_id, must_have_begun=True) from None
 
     def forget_session(self, key: str) -> None:
         """Drop the live session with this key in the worker, if there is one."""
@@ -286,39 +298,35 @@ class WorkerPool:
         kill = self.kills(function, instance_id)
         return running if kill is None else killed_in(running, process, kill)
 
-    async def _in_time(
+    async def _overdue(
         self,
-        running: Coroutine[Any, Any, _T],
         timeout: float,
         process: LanguageWorker,
         function: str,
         invocation_id: str,
         *,
         must_have_begun: bool = False,
-    ) -> _T:
-        try:
-            with self._limits.limit(timeout):
-                return await running
-        except TimeoutError:
-            span = _span(timeout)
-            LOG.error(
-                "Timeout value of %s exceeded by function 'Functions.%s' (Id: '%s'). Initiating cancellation.",
-                span,
-                function,
-                invocation_id,
-            )
-            was_alone = process.running_calls == 1
-            process.overdue_calls += 1
-            abandoning = self._background.run("end of an overdue call", self._abandon(process, invocation_id))
-            if must_have_begun:
-                await asyncio.wait((abandoning,))
-                if abandoning.cancelled() or abandoning.exception() is not None or not abandoning.result():
-                    raise WorkerLost("The call waited too long for a free thread of the worker.") from None
-            raise FunctionTimedOut(
-                "FunctionTimeoutException",
-                f"Timeout value of {span} was exceeded by function: Functions.{function}",
-                was_alone=was_alone,
-            ) from None
+    ) -> FunctionTimedOut | WorkerLost:
+        """End a call that took too long, and return its error."""
+        span = _span(timeout)
+        LOG.error(
+            "Timeout value of %s exceeded by function 'Functions.%s' (Id: '%s'). Initiating cancellation.",
+            span,
+            function,
+            invocation_id,
+        )
+        was_alone = process.running_calls == 1
+        process.overdue_calls += 1
+        abandoning = self._background.run("end of an overdue call", self._abandon(process, invocation_id))
+        if must_have_begun:
+            await asyncio.wait((abandoning,))
+            if abandoning.cancelled() or abandoning.exception() is not None or not abandoning.result():
+                return WorkerLost("The call waited too long for a free thread of the worker.")
+        return FunctionTimedOut(
+            "FunctionTimeoutException",
+            f"Timeout value of {span} was exceeded by function: Functions.{function}",
+            was_alone=was_alone,
+        )
 
     async def _abandon(self, process: LanguageWorker, invocation_id: str) -> bool:
         """Cancel a call that took too long; if it cannot be cancelled, stop its process.

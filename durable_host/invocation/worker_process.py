@@ -5,7 +5,7 @@ import contextlib
 import re
 import subprocess
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any, TypeVar, cast
 
 from durable_host.invocation import log_relay, worker_stream
@@ -31,6 +31,7 @@ LONGEST_LINE = 64 * 1024
 PIPES_CLOSE_WITHIN = 0.5
 
 P = TypeVar("P", bound=asyncio.SubprocessProtocol)
+T = TypeVar("T")
 
 
 def worker_environment(options: WorkerOptions) -> dict[str, str]:
@@ -157,8 +158,12 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self.send({"k": "debug", **_debugger_fields(address)})
 
     async def request(
-        self, header: dict[str, Any], blob: FrameBody | None = None, instance_id: str | None = None
-    ) -> tuple[dict[str, Any], bytes]:
+        self,
+        header: dict[str, Any],
+        decode: Callable[[dict[str, Any], bytes], T],
+        blob: FrameBody | None = None,
+        instance_id: str | None = None,
+    ) -> T:
         """Run the call in `header`, in which `i` is the invocation ID. Raises FunctionFailed, WorkerLost.
 
         If the caller is cancelled, the call continues in the worker.
@@ -181,22 +186,21 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         if reply["k"] == "failed":
             failure = read_code_failure(reply, names_type=self._options.kind.names_error_types)
             raise FunctionFailed(reply["type"], reply["message"], reply["stack"], failure)
-        return reply, data
+        return decode(reply, data)
 
     def runs(self, invocation_id: str) -> bool:
         """Whether this process is running the call."""
         return invocation_id in self._pending
 
-    async def invoke(self, request: InvocationRequest) -> InvocationResponse:
+    def invoke(self, request: InvocationRequest) -> Coroutine[Any, Any, InvocationResponse]:
         header, blob = encode_request(request)
-        return decode_response(*await self.request(header, blob, request.instance_id))
+        return self.request(header, decode_response, blob, request.instance_id)
 
-    async def orchestrate(
+    def orchestrate(
         self, function: str, payload: dict[str, Any], invocation_id: str, instance_id: str | None
-    ) -> dict[str, Any]:
+    ) -> Coroutine[Any, Any, dict[str, Any]]:
         header = {"k": "orchestrate", "i": invocation_id, "f": function, "p": payload}
-        reply, _ = await self.request(header, None, instance_id)
-        return reply["p"]
+        return self.request(header, _decoded_turn, None, instance_id)
 
     def cancel(self, invocation_id: str) -> None:
         self.send({"k": "cancel", "i": invocation_id})
@@ -401,6 +405,10 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._idle.set()
         self._ponged.set()
         self._writable.set()
+
+
+def _decoded_turn(reply: dict[str, Any], _: bytes) -> dict[str, Any]:
+    return reply["p"]
 
 
 def _debugger_fields(address: DebuggerAddress) -> dict[str, Any]:

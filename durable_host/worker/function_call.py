@@ -16,6 +16,7 @@ from .frames import FrameBody
 from .likely_causes import likely_cause
 from .loaded import LoadedFunction, user_code
 from .sdk import Sdk
+from .signature import FunctionParameter
 
 # An answer: the header and the blob of its frame.
 Answer = tuple[dict[str, Any], "FrameBody | None"]
@@ -53,12 +54,15 @@ class FunctionCall:
         return self._failed.watching(function)
 
     def arguments(self) -> dict[str, Any]:
-        header, signature, datum = self._header, self.function.signature, self.sdk.datum
+        header, signature, datum, http = self._header, self.function.signature, self.sdk.datum, self.sdk.http
         values: dict[str, Any] = header["in"]
         metadata: dict[str, Any] | None = None
         arguments: dict[str, Any] = {}
         for name, parameter in signature.inputs.items():
-            value = values.get(name) or wire.EMPTY
+            value: list[Any] = values.get(name) or wire.EMPTY
+            if parameter.converter is http.request_converter and value[0] == "http":
+                arguments[name] = http.read(value[1], self._blob)
+                continue
             if parameter.wants_metadata and metadata is None:
                 metadata = wire.read_metadata(datum, header.get("m") or {})
             decoded = wire.read(datum, value, self._blob)
@@ -83,7 +87,7 @@ class FunctionCall:
             raise RuntimeError(f"function '{self.function.name}' without a $return binding returned a non-None value")
         answer, blob = self.answer_without_result()
         if signature.returns is not None:
-            answer["r"] = _encode(signature.returns, result, blob)
+            answer["r"] = self._encode(signature.returns, result, blob)
         return answer, blob
 
     def answer_without_result(self) -> tuple[dict[str, Any], FrameBody]:
@@ -93,7 +97,7 @@ class FunctionCall:
         outputs: dict[str, Any] = {}
         for name, out in self._outs.items():
             if (value := out.get()) is not None:
-                outputs[name] = _encode(signature.outputs[name], value, blob)
+                outputs[name] = self._encode(signature.outputs[name], value, blob)
         if outputs:
             answer["o"] = outputs
         if self._failed is not None and self._failed.count:
@@ -105,18 +109,22 @@ class FunctionCall:
         hint = likely_cause(error, user_code(self.function.function), kind=kind)
         return {"k": "failed", "i": self._header["i"], **failures.describe(error), "hint": hint}, None
 
-
-def _encode(parameter: Any, value: Any, blob: FrameBody) -> list[Any]:
-    raw_cookies = _raw_cookies(value) if parameter.binding_type == "http" else []
-    try:
-        datum = parameter.converter.encode(value, expected_type=parameter.python_type)
-    except NotImplementedError:
-        hint = " (the function returned None)" if value is None else ""
-        raise TypeError(
-            f'unable to encode outgoing TypedData: unsupported type "{parameter.binding_type}" for Python type '
-            f'"{type(value).__name__}"{hint}'
-        ) from None
-    return wire.write(datum, blob, raw_cookies)
+    def _encode(self, parameter: FunctionParameter, value: Any, blob: FrameBody) -> list[Any]:
+        http = self.sdk.http
+        if parameter.converter is http.response_converter and type(value) is http.response_type:
+            written = http.write(value, blob)
+            if written is not None:
+                return written
+        raw_cookies = _raw_cookies(value) if parameter.binding_type == "http" else []
+        try:
+            datum = parameter.converter.encode(value, expected_type=parameter.python_type)
+        except NotImplementedError:
+            hint = " (the function returned None)" if value is None else ""
+            raise TypeError(
+                f'unable to encode outgoing TypedData: unsupported type "{parameter.binding_type}" for Python type '
+                f'"{type(value).__name__}"{hint}'
+            ) from None
+        return wire.write(datum, blob, raw_cookies)
 
 
 def _raw_cookies(response: Any) -> list[str]:

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from . import scope
+from .http_values import HttpValues
 
 
 class SdkNotInstalled(Exception):
@@ -30,6 +31,7 @@ class Sdk:
             raise SdkNotInstalled from error
         self.datum: Any = meta.Datum
         self._registry: Any = meta.get_binding_registry()
+        self.http = HttpValues(self.functions, self.converter("httpTrigger"), self.converter("http"))
         self.out: Any = _out_class(self.functions)
         self.context: Any = _context_class(self.functions)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from .frames import INLINE_TEXT, FrameBody
 
-EMPTY = ["none"]
+EMPTY: list[Any] = ["none"]
 COOKIE_EXPIRES = "%a, %d %b %Y %H:%M:%S GMT"
 
 

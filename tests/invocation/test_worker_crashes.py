@@ -25,7 +25,7 @@ from durable_host.invocation.errors import (
     WorkerStartFailed,
 )
 from durable_host.invocation.pool import WorkerPool
-from durable_host.invocation.requests import InvocationRequest, encode_request
+from durable_host.invocation.requests import InvocationRequest
 from durable_host.invocation.slot import CrashBudget
 
 APP = """
@@ -268,12 +268,12 @@ async def test_call_that_cannot_be_cancelled_costs_its_worker(
 async def test_call_that_is_cancelled_before_its_first_step_is_answered(tmp_path: Path):
     async with running(tmp_path, APP) as app:
         [process] = app.pool.current.processes()
-        header, blob = encode_request(InvocationRequest(function="sleeps", invocation_id="c", inputs={"g": string("")}))
+        request = InvocationRequest(function="sleeps", invocation_id="c", inputs={"g": string("")})
 
         async def cancel() -> None:
             process.send({"k": "cancel", "i": "c"})
 
-        answer, _ = await asyncio.gather(process.request(header, blob), cancel(), return_exceptions=True)
+        answer, _ = await asyncio.gather(process.invoke(request), cancel(), return_exceptions=True)
         assert isinstance(answer, FunctionFailed)
         assert str(answer) == "CancelledError: the host abandoned the invocation"
         assert await process.wait_ended("c", 20)

@@ -14,6 +14,7 @@ from worker_apps import eventually, messages
 from durable_host.invocation.datum import string
 from durable_host.invocation.errors import AppImportFailed, FunctionFailed, FunctionTimedOut, WorkerLost
 from durable_host.invocation.pool import WorkerPool
+from durable_host.invocation.requests import InvocationRequest
 
 
 def returning(body: str, name: str = "f", more: str = "") -> str:
@@ -300,7 +301,7 @@ async def test_an_unknown_function_is_refused(tmp_path: Path, npm_packages: NpmP
     async with running_node(tmp_path, returning(""), npm_packages) as app:
         process = app.pool.current.processes()[0]
         with pytest.raises(FunctionFailed, match="Function code for 'gone' is not loaded and cannot be invoked"):
-            await process.request({"k": "invoke", "i": "1", "f": "gone", "in": {}})
+            await process.invoke(InvocationRequest(function="gone", invocation_id="1", inputs={}))
 
 
 async def test_only_named_functions_are_served(tmp_path: Path, npm_packages: NpmPackages) -> None:

@@ -215,7 +215,7 @@ class HttpTrigger:
         return http_binding_data(data, request, function.trigger.name)
 
     def _response(self, reply: HttpFunctionReply) -> web.Response:
-        response = PlainResponse(status=reply.status, body=reply.body or None)
+        response = PlainResponse(reply.status, reply.body)
         headers = response.headers
         for name, value in (*reply.headers, *self._extra_headers):
             _check(name, value)
