@@ -14,16 +14,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from . import captured_streams, debugging, failures, logs, orphan, scope, sdk, slow_load
 from .call_dispatcher import CallDispatcher
 from .channel import PipeChannel
-from .frames import FrameParser
 from .loaded import LoadedApp
 from .loading import load_app
+from .request_pipe import CAN_LEND, Actions, Frames, RequestPipe
 
-READ_SIZE = 256 * 1024
 GRACE_WITHOUT_HOST = 0.8
 END_WITHOUT_HOST = 1.5
 """Seconds from the end of the host to the end of this process, no matter what user code does."""
@@ -45,30 +45,36 @@ def run() -> None:
     _ignore_signals()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: _after_fork(channel, requests))
-    reader = _Reader(requests)
-    frames = reader.read()
+    pipe = RequestPipe(requests)
+    frames = pipe.read()
     if not frames:
         return
     (start, _), *early = frames
-    AppWorker(channel, capture, reader, start, host).serve(early)
+    AppWorker(channel, capture, pipe, start, host).serve(early)
 
 
 class AppWorker:
     """Loads the app, then passes request frames to the dispatcher."""
 
     def __init__(
-        self, channel: PipeChannel, capture: captured_streams.Capture, reader: _Reader, start: dict[str, Any], host: int
+        self,
+        channel: PipeChannel,
+        capture: captured_streams.Capture,
+        pipe: RequestPipe,
+        start: dict[str, Any],
+        host: int,
     ) -> None:
         self._channel = channel
         self._capture = capture
-        self._reader = reader
+        self._pipe = pipe
         self._start = start
         self._host = host
         self._loop = asyncio.new_event_loop()
         self._is_stopping = False
         self._is_orphan = False
+        self._stop_request: dict[str, Any] | None = None
 
-    def serve(self, early: list[tuple[dict[str, Any], bytes]]) -> None:
+    def serve(self, early: Frames) -> None:
         logs.install(self._channel, self._start["level"])
         scope.inherit_into_threads()
         asyncio.set_event_loop(self._loop)
@@ -146,42 +152,48 @@ class AppWorker:
             return LoadedApp(failure={"kind": error.kind, **failures.describe(error)})
         return None
 
-    def _read(self, dispatcher: CallDispatcher, frames: list[tuple[dict[str, Any], bytes]]) -> None:
+    def _read(self, dispatcher: CallDispatcher, frames: Frames) -> None:
         """Run the request thread. It continues while user code blocks the event loop, and notices the host's end."""
         try:
-            stop = self._begin_all(dispatcher, frames)
-            while stop is None:
-                frames = self._reader.read()
-                if not frames:
+            begin = partial(self._begin_all, dispatcher)
+            while self._stop_request is None:
+                on_loop = begin(frames)
+                frames.clear()
+                if on_loop:
+                    self._loop.call_soon_threadsafe(self._run_all, on_loop)
+                    del on_loop
+                    if CAN_LEND:
+                        self._pipe.lend(self._loop, begin, self._run_all)
+                if self._stop_request is None and not (frames := self._pipe.read()):
                     self._end_without_host(dispatcher)
                     return
-                stop = self._begin_all(dispatcher, frames)
-                frames.clear()
         except Exception as error:
             text = f"The worker cannot read the host's requests and ends:\n{failures.stack_of(error)}"
             logs.report(self._channel, logging.CRITICAL, text)
             os._exit(UNREADABLE_REQUEST)
-        self._stop(dispatcher, float(stop["grace"]))
+        self._stop(dispatcher, float(self._stop_request["grace"]))
 
-    def _begin_all(
-        self, dispatcher: CallDispatcher, frames: list[tuple[dict[str, Any], bytes]]
-    ) -> dict[str, Any] | None:
-        """Begin requests. Returns the request to stop, if any. Keeps no reference to the others: they may be large."""
-        on_loop: list[Callable[[], None]] = []
-        stop: dict[str, Any] | None = None
+    def _begin_all(self, dispatcher: CallDispatcher, frames: Frames) -> Actions | None:
+        """Begin requests, and return what the event loop has to run; None after the request to stop.
+
+        Keeps no reference to the other requests: they may be large.
+        """
+        on_loop: Actions = []
         for header, blob in frames:
             if header["k"] == "stop":
-                stop = header
+                self._stop_request = header
             elif header["k"] == "debug":
                 opening = threading.Thread(target=debugging.listen_when_free, args=(self._channel, header), daemon=True)
                 debugging.never_paused(opening).start()
             elif (action := self._handle(dispatcher, header, blob)) is not None:
                 on_loop.append(action)
+        if self._stop_request is None:
+            return on_loop
         if on_loop:
             self._loop.call_soon_threadsafe(self._run_all, on_loop)
-        return stop
+        return None
 
-    def _run_all(self, actions: list[Callable[[], None]]) -> None:
+    def _run_all(self, actions: Actions) -> None:
         for action in actions:
             try:
                 action()
@@ -234,25 +246,6 @@ class AppWorker:
         self._capture.finish()
         self._channel.flush()
         os._exit(0)
-
-
-class _Reader:
-    """Reads whole frames, blocking. An empty list means that the host has ended."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._parser = FrameParser()
-
-    def read(self) -> list[tuple[dict[str, Any], bytes]]:
-        while True:
-            try:
-                data = os.read(self._descriptor, READ_SIZE)
-            except OSError:
-                return []
-            if not data:
-                return []
-            if frames := self._parser.feed(data):
-                return frames
 
 
 def _ignore(number: int, frame: Any) -> None:

@@ -39,7 +39,13 @@ def datum_reply(value: Datum) -> HttpFunctionReply:
 
 
 def _of_response(response: HttpReply) -> HttpFunctionReply:
-    headers = tuple((name, value) for name, value in response.headers.items() if name.lower() not in SET_BY_HOST)
-    if response.body and not response.is_complete and not any(name.lower() == "content-type" for name, _ in headers):
-        headers = (*headers, ("Content-Type", TEXT))
-    return HttpFunctionReply(checked_status(response.status), headers, response.body, tuple(response.cookies))
+    headers: list[tuple[str, str]] = []
+    is_typed = response.is_complete or not response.body
+    for name, value in response.headers.items():
+        lowered = name.lower()
+        if lowered not in SET_BY_HOST:
+            headers.append((name, value))
+            is_typed = is_typed or lowered == "content-type"
+    if not is_typed:
+        headers.append(("Content-Type", TEXT))
+    return HttpFunctionReply(checked_status(response.status), tuple(headers), response.body, tuple(response.cookies))

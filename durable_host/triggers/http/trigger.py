@@ -217,9 +217,10 @@ class HttpTrigger:
     def _response(self, reply: HttpFunctionReply) -> web.Response:
         response = PlainResponse(reply.status, reply.body)
         headers = response.headers
-        for name, value in (*reply.headers, *self._extra_headers):
-            _check(name, value)
-            headers[name] = value
+        for added in (reply.headers, self._extra_headers):
+            for name, value in added:
+                _check(name, value)
+                headers[name] = value
         for cookie in reply.cookies:
             _check("Set-Cookie", cookie)
             headers.add("Set-Cookie", cookie)
