@@ -110,10 +110,10 @@ class Console(logging.Handler):
                     getattr(record, "function", None) or _function_of(record.name),
                     getattr(record, "invocation_id", None),
                     getattr(record, "instance_id", None),
-                    redacted_json(getattr(record, "brief", None)),
+                    redacted_json(getattr(record, "brief", None)) if self.mode == "compact" else None,
                     getattr(record, "status", None),
                     getattr(record, "duration_ms", None),
-                    redacted_json(getattr(record, "exception", None)),
+                    redacted_json(getattr(record, "exception", None)) if self.mode == "json" else None,
                 )
             )
         except Exception:

@@ -7,6 +7,7 @@ Source: docs/protocol/functions-host-cli.md#line-format
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, Literal, cast
 
 import msgspec
@@ -110,8 +111,14 @@ def _whole(value: Any) -> Any:
 
 
 def timestamp(created: float) -> str:
-    moment = datetime.fromtimestamp(created, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+    whole = int(created)
+    more, microseconds = divmod(round((created - whole) * 1_000_000), 1_000_000)
+    return f"{_second(whole + more)}.{microseconds // 1000:03}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _printable_lines(event: Event, text: str, coloured: bool) -> list[str]:

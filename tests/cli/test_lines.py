@@ -5,11 +5,14 @@ Source: docs/protocol/functions-host-cli.md#line-format
 
 import json
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from durable_host.cli.lines import Event, OutputMode, compact, json_line, level_name, plain, render
+from durable_host.cli.lines import Event, OutputMode, compact, json_line, level_name, plain, render, timestamp
 
 MOMENT = 1714558829.0017
 
@@ -79,3 +82,11 @@ def test_levels_have_dotnet_names():
 def test_half_a_surrogate_pair_costs_one_character_and_no_line():
     line = json_line(event("half \ud800 pair", function="hello"))
     assert json.loads(line)["message"] == "half ? pair"
+
+
+@given(st.floats(0, 4e9))
+@example(1696592807.4819994)
+@example(1.9999999)
+def test_timestamp_has_the_milliseconds_that_have_begun(created: float) -> None:
+    moment = datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds")
+    assert timestamp(created) == moment.replace("+00:00", "Z")
