@@ -3,6 +3,7 @@
 The simulation has to find each of them (`make simulate MUTATIONS=1`); else it would not find such a mistake either.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -12,9 +13,11 @@ from durable_host.durable.engine import matching
 from durable_host.durable.model.events import TimerFired
 from durable_host.durable.runtime.intake import Intake
 from durable_host.durable.taskhub.azure import sentinel_writer
+from durable_host.durable.taskhub.azure.client_sender import ClientSender
 from durable_host.durable.taskhub.azure.commits import Commits
 from durable_host.durable.taskhub.azure.consumed import ConsumedMessages
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
+from durable_host.durable.taskhub.azure.held import held_of
 from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.names import SENTINEL
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
@@ -63,6 +66,30 @@ def consumed_deleted_before_the_commit() -> Patches:
 def consumed_forgotten() -> Patches:
     """The sentinel does not carry what was consumed: a copy of an event is taken again."""
     return [patch.object(ConsumedMessages, "add", lambda *arguments, **options: None)]
+
+
+@mutation
+def consumed_forgotten_until_it_is_put() -> Patches:
+    """The sentinel does not carry an event that was consumed while its put was on its way."""
+
+    def add(self: Any, consumed: Any, messages: Any) -> Any:
+        return original(self, consumed, [one for one in messages if held_of(one).lease is not None])
+
+    original = Commits._add
+    return [patch.object(Commits, "_add", add)]
+
+
+@mutation
+def answered_before_the_put() -> Patches:
+    """The sender of an event gets its answer as soon as this process has received it."""
+    puts: set[asyncio.Future[Any]] = set()
+
+    async def put_delivered(self: Any, prepared: Any, received: Any, hidden: float) -> None:
+        put = original(self, prepared, received, hidden)
+        puts.add(asyncio.ensure_future(asyncio.gather(put, return_exceptions=True)))
+
+    original = ClientSender._put_delivered
+    return [patch.object(ClientSender, "_put_delivered", put_delivered)]
 
 
 @mutation
@@ -158,8 +185,8 @@ def refused_row_forgotten() -> Patches:
 def timers_delivered_early() -> Patches:
     """What this process has put for itself is delivered before it is due."""
 
-    def sort_in(self: Any, message: Any, now: int, tolerance: int) -> float | None:
+    def deliver_or_park(self: Any, message: Any, now: int, tolerance: int) -> float | None:
         self.again(message)
         return None
 
-    return [patch.object(Deliveries, "_sort_in", sort_in)]
+    return [patch.object(Deliveries, "_deliver_or_park", deliver_or_park)]

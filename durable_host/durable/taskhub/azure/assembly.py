@@ -7,6 +7,7 @@ import msgspec
 from durable_host.clock import Clock
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.taskhub.azure.app_lease import AppLease
+from durable_host.durable.taskhub.azure.client_sender import ClientSender
 from durable_host.durable.taskhub.azure.commits import Commits
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.direct_work import DirectWork
@@ -64,6 +65,7 @@ class HubParts:
     blobs: OwnedBlobs
     purger: Purger
     sender: MessageSender
+    client_sender: ClientSender
     direct: DirectWork
     unsettled: UnsettledInstances
     releaser: MessageReleaser
@@ -165,6 +167,7 @@ def assembled(
         blobs=OwnedBlobs(payloads),
         purger=Purger(tables, names, instances, payloads),
         sender=sender,
+        client_sender=ClientSender(queues, sender, deliveries, held),
         direct=direct,
         unsettled=unsettled,
         releaser=releaser,

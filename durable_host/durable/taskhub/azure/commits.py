@@ -32,11 +32,12 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.consumed import ConsumedMessages
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key, result_key
-from durable_host.durable.taskhub.azure.held import held_of
+from durable_host.durable.taskhub.azure.held import held_of, pending_puts
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.history_store import HistoryConflict, HistoryStore
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
 from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
+from durable_host.durable.taskhub.azure.pending_put import MessageWithdrawn, committing, require_none_withdrawn
 from durable_host.durable.taskhub.azure.row_writer import RowChanged, RowWriter
 from durable_host.durable.taskhub.azure.sender import MessageSender
 from durable_host.durable.taskhub.azure.unsettled import (
@@ -73,7 +74,7 @@ class Commits:
         unsettled: UnsettledInstances,
         messages: OwedMessages,
         clock: Clock,
-        abandon: Callable[[Sequence[ReceivedMessage]], Awaitable[None]],
+        abandon: Callable[[Sequence[ReceivedMessage], float | None], Awaitable[None]],
     ) -> None:
         self._history = history
         self._rows = rows
@@ -105,12 +106,22 @@ class Commits:
 
     async def _commit_in_turn(self, episode: EpisodeCommit) -> tuple[Checkpoint, Mapping[tuple[str, str], str]]:
         async with self._unsettled.locked(episode.instance_id) as instance:
-            return await self._commit(instance, episode)
+            try:
+                return await self._commit(instance, episode)
+            except MessageWithdrawn:
+                self._load_again(episode.instance_id)
+                await self._abandon(episode.consumed, 0.0)
+                text = f"A message of instance '{episode.instance_id}' was received, but could not be stored."
+                raise CommitConflict(text) from None
 
     async def _commit(
         self, instance: UnsettledInstance, episode: EpisodeCommit
     ) -> tuple[Checkpoint, Mapping[tuple[str, str], str]]:
-        before = episode.checkpoint
+        before, puts = episode.checkpoint, pending_puts(episode.consumed)
+        if self._deliveries.is_official_order:
+            for put in puts:
+                await put.over()
+        require_none_withdrawn(puts)
         if not episode.events:
             await self._repair(episode)
             self.discard(episode.consumed)
@@ -144,17 +155,18 @@ class Commits:
         if text != (known.consumed_text if known is not None else ""):
             columns["Consumed"] = text
         try:
-            committed = await self._history.commit(
-                episode.instance_id,
-                episode.execution_id,
-                None if before is None else before.etag or None,
-                episode.first_ordinal,
-                episode.events,
-                columns,
-            )
+            with committing(puts):
+                committed = await self._history.commit(
+                    episode.instance_id,
+                    episode.execution_id,
+                    None if before is None else before.etag or None,
+                    episode.first_ordinal,
+                    episode.events,
+                    columns,
+                )
         except HistoryConflict:
             self._look_again(episode.instance_id)
-            await self._abandon(episode.consumed)
+            await self._abandon(episode.consumed, None)
             raise CommitConflict(f"Another host committed the history of instance '{episode.instance_id}'.") from None
         if known is not None:
             # All commits of an instance share this record: deletes are confirmed to it even after later commits.
@@ -181,6 +193,9 @@ class Commits:
     def _look_again(self, instance_id: str) -> None:
         """Load an instance again because its known state is outdated: an earlier commit may owe something."""
         self._unsettled.forget(instance_id)
+        self._load_again(instance_id)
+
+    def _load_again(self, instance_id: str) -> None:
         if self._deliveries.serves(instance_id):
             self._deliveries.owed.put_nowait(instance_id)
 
@@ -194,9 +209,10 @@ class Commits:
             if episode.update is not None:
                 if await self._history.etag(episode.instance_id) != (before.etag or None if before else None):
                     raise RowChanged
-                await self._rows.repair(episode.instance_id, episode.update, judged.etag if judged else None)
+                with committing(pending_puts(episode.consumed)):
+                    await self._rows.repair(episode.instance_id, episode.update, judged.etag if judged else None)
         except RowChanged:
-            await self._abandon(episode.consumed)
+            await self._abandon(episode.consumed, None)
             raise CommitConflict(f"Another host changed the row of instance '{episode.instance_id}'.") from None
 
     def _mark(
@@ -301,9 +317,9 @@ def _answered(episode: EpisodeCommit) -> frozenset[TaskKey]:
 def _has_token(episode: EpisodeCommit) -> bool:
     """True when something other than the mark shows that a row was not written.
 
-    That is a message that is delivered again or, for an instance that has ended, its row.
+    That is a message in its queue, which is delivered again, or, for an instance that has ended, its row.
     """
     update = episode.update
     if update is not None and update.runtime_status is not None and update.runtime_status.is_terminal:
         return True
-    return any(held_of(message).queue is not None for message in episode.consumed)
+    return any(held_of(message).lease is not None for message in episode.consumed)

@@ -63,6 +63,7 @@ class Deliveries:
         self.timers = KnownTimers(self.schedule, held, clock, options.restored_timer_grace)
         self.starts = SeenStarts(machine)
         self._given_back: dict[str, set[str]] = {}
+        self._expected: dict[str, ReceivedMessage] = {}
 
     @property
     def is_alone(self) -> bool:
@@ -137,6 +138,45 @@ class Deliveries:
         self.starts.saw(message)
         self._deliver_or_park(ReceivedMessage(put.id, message, 1, now, held), now, 0)
 
+    def expect(self, queue: str, message: TaskMessage) -> ReceivedMessage | None:
+        """Deliver a message with an identity whose put into a control queue begins now.
+
+        Call `arrived` or `missing` when the put has ended. Returns None if a copy of the message is on its way already.
+        """
+        assert message.id is not None
+        if message.id in self._expected:
+            return None
+        held = self._held.expect(queue)
+        received = self._expected[message.id] = ReceivedMessage(held.id, message, 1, self._clock.now(), held)
+        self.control.put(received)
+        return received
+
+    def arrived(self, received: ReceivedMessage, lease: LeasedMessage) -> bool:
+        """Record that an expected message is in its queue. False if this process no longer holds it.
+
+        If it arrived before, this is the same message or a copy, which is left to the queue.
+        """
+        self._expect_no_longer(received)
+        held = held_of(received)
+        if held.lease is not None:
+            return True
+        received.id = lease.id
+        return self._held.arrived(held, lease)
+
+    def missing(self, received: ReceivedMessage, *, counts: bool) -> None:
+        """Forget an expected message that could not be put. If it `counts`, a commit has consumed it."""
+        self._expect_no_longer(received)
+        held = held_of(received)
+        if not counts:
+            self.control.remove_where(lambda one: one is received)
+        if not counts or held.stage is Stage.DELETING:
+            self._held.forget(held)
+
+    def _expect_no_longer(self, received: ReceivedMessage) -> None:
+        id = received.message.id
+        if id is not None and self._expected.get(id) is received:
+            del self._expected[id]
+
     # Receiving
 
     def refreshed(self, queue: str, got: QueueMessage, hidden: float) -> tuple[HeldHubMessage, float | None] | None:
@@ -154,10 +194,15 @@ class Deliveries:
         return held, self._deliver_or_park(waiting, self._clock.now(), _EARLY)
 
     def deliver(self, held: HeldHubMessage, message: TaskMessage) -> float | None:
-        """Deliver a received message, unless it is a timer whose stand-in was already delivered.
+        """Deliver a received message, unless it was already delivered as an expected message or a timer's stand-in.
 
         A message that arrived too early is parked, and the seconds for which to hide it are returned.
         """
+        expected = self._expected.get(message.id) if message.id is not None else None
+        if expected is not None and held.lease is not None and held_of(expected).stage is not Stage.GONE:
+            self._held.forget(held)
+            self.arrived(expected, held.lease)
+            return None
         now = self._clock.now()
         received = ReceivedMessage(held.id, message, held.dequeue_count, now, held)
         if self.timers.is_delivered(received):
@@ -212,6 +257,7 @@ class Deliveries:
         self.owned.clear()
         self.timers.clear()
         self._given_back.clear()
+        self._expected.clear()
         self._coming = 0
         self.neighbours = Neighbours.UNKNOWN
 

@@ -15,10 +15,12 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 
 from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
 from durable_host.durable.taskhub.azure.deletes import Deletes
 from durable_host.durable.taskhub.azure.held import RENEWED, HeldHubMessage, Stage
+from durable_host.durable.taskhub.azure.pending_put import PendingPut
 from durable_host.storage import HoldTimes, LeasedMessage, MessageLeases, QueueMessage, QueueService, StorageError
 from durable_host.storage.bounded import for_each
 
@@ -36,6 +38,7 @@ class HeldMessages:
         self._by_id: dict[str, HeldHubMessage] = {}
         self._leases = MessageLeases(queues, HoldTimes(min(_FIRST_HOLD, hold_time), hold_time), _log)
         self._deletes = Deletes(self._leases, gone=self._gone, forget=self.forget)
+        self._expected = count(1)
         self._shrunk = asyncio.Event()
         self._swept = 0.0
 
@@ -50,6 +53,31 @@ class HeldMessages:
             self._by_id[held.id] = held
             if held.stage is Stage.HELD:
                 self.hold(held)
+
+    def expect(self, queue: str) -> HeldHubMessage:
+        """Start to hold a message whose put begins now. Call `arrived` or `forget` when that has ended."""
+        held = HeldHubMessage(None, id=f"expected-{next(self._expected)}", put=PendingPut(queue))
+        self._by_id[held.id] = held
+        return held
+
+    def arrived(self, held: HeldHubMessage, lease: LeasedMessage) -> bool:
+        """Record that an expected message is in its queue, and keep it hidden, or delete it if it was consumed.
+
+        Returns False if this process no longer holds it.
+        """
+        stage = held.stage
+        self.forget(held)
+        held.lease, held.stage = lease, stage
+        if held.put is not None:
+            held.put.arrived()
+        if stage is Stage.GONE:
+            return False
+        self._by_id[held.id] = held
+        if stage is Stage.DELETING:
+            self._deletes.add(held)
+        else:
+            self._leases.keep(lease)
+        return True
 
     @asynccontextmanager
     async def receiving(
@@ -149,10 +177,10 @@ class HeldMessages:
         if held.stage is Stage.DELETING:
             return
         held.stage = Stage.DELETING
-        if held.lease is None:
-            held.stage = Stage.GONE
-            return
-        self._deletes.add(held)
+        if held.lease is not None:
+            self._deletes.add(held)
+        elif not held.is_on_its_way:
+            self.forget(held)
 
     async def hide(self, held: HeldHubMessage, seconds: float) -> bool:
         """Set how long the message stays invisible. Returns False when its lease is lost. Raises StorageError."""
@@ -179,6 +207,11 @@ class HeldMessages:
 
     async def drain(self, patience: float) -> None:
         """Wait until all deletes are done. If storage does not respond, give up after `patience` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while any(held.is_on_its_way for held in self.in_stage(Stage.DELETING)):
+                    self._shrunk.clear()
+                    await self._shrunk.wait()
         await self._deletes.drain(patience)
 
     async def deleted(self) -> None:

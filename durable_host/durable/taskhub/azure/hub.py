@@ -57,6 +57,7 @@ class AzureTaskHub:
         self._rewinder = parts.rewinder
         self._blobs = parts.blobs
         self._sender = parts.sender
+        self._client_sender = parts.client_sender
         self._direct = parts.direct
         self._releaser = parts.releaser
         self._marks = parts.marks
@@ -139,7 +140,7 @@ class AzureTaskHub:
 
     @storage_errors_as_unavailable
     async def send(self, message: TaskMessage) -> None:
-        await self._sender.send(message)
+        await self._client_sender.send(message)
 
     @storage_errors_as_unavailable
     async def get_instance(

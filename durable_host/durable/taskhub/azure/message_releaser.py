@@ -37,7 +37,12 @@ class MessageReleaser:
 
     async def _abandon(self, message: ReceivedMessage, delay: float | None) -> None:
         held = held_of(message)
+        if held.put is not None:
+            await held.put.over()
         if held.stage is not Stage.HELD:
+            return
+        if held.put is not None and held.lease is None:
+            self._held.forget(held)
             return
         seconds = abandon_delay(held.dequeue_count) if delay is None else delay
         if delay is None and held.dequeue_count == _POISON_COUNT:

@@ -148,7 +148,7 @@ class MessageSender:
         due = message.due
         claimed = None
         if hidden is None:
-            claimed = self._deliveries.claim(queue) if self._can_be_delivered(message) else None
+            claimed = self._deliveries.claim(queue) if self.can_be_delivered(message) else None
             hidden = claimed or 0.0
         if due is not None:
             delay = (due - self._clock.now()) / TICKS_PER_SECOND
@@ -162,7 +162,7 @@ class MessageSender:
             raise
         return Sent(queue, message, put, hidden if claimed is not None else None)
 
-    def _can_be_delivered(self, message: TaskMessage) -> bool:
+    def can_be_delivered(self, message: TaskMessage) -> bool:
         """False for a message that its receiver, even this process, has to set aside."""
         try:
             validity.check(message, is_work_item=message.is_activity)

@@ -1,0 +1,94 @@
+"""The put of a message that the runtime has received while the put is still on its way.
+
+Such a message may be consumed by a commit before it is in its queue. If the put then fails, the message counts as sent
+if a commit has written what it caused. Otherwise it is withdrawn: no commit may consume it any more.
+
+Source: docs/protocol/task-hub-storage-additions.md#messages-to-itself
+"""
+
+import asyncio
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+
+class MessageWithdrawn(Exception):
+    """A message of an episode was withdrawn because it could not be put, so the episode must not be committed."""
+
+
+class PendingPut:
+    """How far the put and the commit of one message are.
+
+    `has_failed` is set if storage has not confirmed the put; the message may be in its queue nevertheless.
+    """
+
+    __slots__ = ("_changed", "_is_writing", "has_arrived", "has_failed", "is_committed", "is_withdrawn", "queue")
+
+    def __init__(self, queue: str) -> None:
+        self.queue = queue
+        self.has_arrived = False
+        self.has_failed = False
+        self.is_committed = False
+        self.is_withdrawn = False
+        self._is_writing = False
+        self._changed = asyncio.Event()
+
+    def arrived(self) -> None:
+        """Record that the message is in its queue."""
+        self.has_arrived = True
+        self._changed.set()
+
+    async def failed(self) -> None:
+        """Record that the put failed, and wait for a commit that is being written."""
+        self.has_failed = True
+        while self._is_writing and not self.has_arrived:
+            await self._next_change()
+
+    def give_up(self) -> bool:
+        """Return True if the message counts as sent although its put failed. Otherwise it is withdrawn."""
+        self.has_failed = True
+        self.is_withdrawn = not (self.has_arrived or self.is_committed)
+        self._changed.set()
+        return not self.is_withdrawn
+
+    async def over(self) -> None:
+        """Wait until the message is in its queue, was committed although its put failed, or was withdrawn."""
+        while not (self.has_arrived or self.is_withdrawn or (self.has_failed and self.is_committed)):
+            await self._next_change()
+
+    def begin_write(self) -> None:
+        """Record that a commit that consumes the message is being written. It decides about the message."""
+        self._is_writing = True
+
+    def end_write(self, *, is_committed: bool) -> None:
+        """Record how that has ended."""
+        self._is_writing = False
+        self.is_committed = self.is_committed or is_committed
+        self._changed.set()
+
+    async def _next_change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+
+@contextmanager
+def committing(puts: Sequence[PendingPut]) -> Generator[None]:
+    """Guard the write that consumes these messages: it decides about those whose put fails meanwhile.
+
+    Raises MessageWithdrawn at the beginning of the block.
+    """
+    require_none_withdrawn(puts)
+    for one in puts:
+        one.begin_write()
+    is_committed = False
+    try:
+        yield
+        is_committed = True
+    finally:
+        for one in puts:
+            one.end_write(is_committed=is_committed)
+
+
+def require_none_withdrawn(puts: Sequence[PendingPut]) -> None:
+    """Raise MessageWithdrawn if one of these messages was withdrawn."""
+    if any(one.is_withdrawn for one in puts):
+        raise MessageWithdrawn

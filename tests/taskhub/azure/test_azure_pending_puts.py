@@ -1,0 +1,477 @@
+"""A message of a client is received while its put is on its way: nothing is lost, doubled or left waiting."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+import pytest
+from held_back import HeldBack
+from hub_samples import clock, commit_of, nothing_more, pause, raised, receive, run_first_episode, time_limit
+from recording_account import RecordingAccount, kill
+
+from durable_host.durable.model import events as e
+from durable_host.durable.model.events import OrchestrationInstance
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.taskhub.azure import AzureTaskHub
+from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.neighbours import Neighbours
+from durable_host.durable.taskhub.port import (
+    Checkpoint,
+    CommitConflict,
+    EpisodeCommit,
+    ReceivedMessage,
+    TaskHubUnavailable,
+)
+from durable_host.storage import StorageAccount, StorageUnavailable
+from durable_host.storage.errors import storage_error
+
+ID = "abc123"
+REFUSED = storage_error(403, "AuthorizationFailure", "not allowed")
+LOST = StorageUnavailable(0, "Unavailable", "the response is lost", after_retry=True)
+FAILURES = [
+    pytest.param(REFUSED, False, id="refused"),
+    pytest.param(LOST, False, id="lost on the way there"),
+    pytest.param(LOST, True, id="lost on the way back"),
+]
+
+
+class World(NamedTuple):
+    """A hub with an instance that has run its first episode. Puts and commits can be held back."""
+
+    hub: AzureTaskHub
+    puts: HeldBack
+    commits: HeldBack
+    start: TaskMessage
+    checkpoint: Checkpoint
+
+    def episode(self, *consumed: ReceivedMessage) -> EpisodeCommit:
+        """The second episode."""
+        events = [
+            e.OrchestratorStarted(timestamp=clock.now()),
+            *(one.message.event for one in consumed),
+            e.OrchestratorCompleted(timestamp=clock.now()),
+        ]
+        return commit_of(self.start, events, consumed, checkpoint=self.checkpoint, first_ordinal=3)
+
+    async def send(self, message: TaskMessage | None = None) -> tuple[asyncio.Task[None], ReceivedMessage]:
+        """Send an event whose put is held back, and receive it."""
+        self.puts.begin()
+        sending = asyncio.create_task(self.hub.send(message or raised(ID)))
+        (received,) = await receive(self.hub, 1)
+        await self.puts.began.wait()
+        assert not sending.done()
+        return sending, received
+
+    async def events_in_history(self) -> list[str | None]:
+        return [one.name for one in await self.hub.get_history(ID) if isinstance(one, e.EventRaised)]
+
+    async def has_failed(self, sending: asyncio.Task[None]) -> None:
+        async with time_limit():
+            with pytest.raises(TaskHubUnavailable):
+                await sending
+
+
+@pytest.fixture
+async def world(open_azure, account: RecordingAccount) -> World:
+    puts, commits = HeldBack(account.queues, "put"), HeldBack(account.tables, "transaction")
+    hub = await open_azure()
+    start, checkpoint = await run_first_episode(hub, ID)
+    return World(hub, puts, commits, start, checkpoint)
+
+
+@pytest.fixture
+def count_messages(storage: StorageAccount, hub_name: str) -> Callable[[], Awaitable[int]]:
+    return lambda: storage.queues.message_count(HubNames.of(hub_name, 4).queue_of(ID))
+
+
+async def another_process(open_azure, storage: StorageAccount) -> AzureTaskHub:
+    """A hub that takes over what a killed process has left."""
+    return await open_azure(on=RecordingAccount(storage))
+
+
+# Without faults
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        e.EventRaised(name="Approval", input="true"),
+        e.ExecutionSuspended(reason="wait"),
+        e.ExecutionResumed(reason="go on"),
+        e.ExecutionTerminated(input="enough"),
+    ],
+    ids=lambda event: event.event_name,
+)
+async def test_a_message_is_received_before_it_is_put(world: World, event: e.HistoryEvent) -> None:
+    message = TaskMessage(event, OrchestrationInstance(ID), id=raised(ID).id)
+    sending, received = await world.send(message)
+    assert received.message == message
+    world.puts.let_go()
+    await sending
+
+
+async def test_a_consumed_message_is_deleted_as_soon_as_it_is_put(world: World, count_messages) -> None:
+    sending, received = await world.send()
+    checkpoint = await world.hub.commit(world.episode(received))
+    assert checkpoint.knows(received.message)
+    world.puts.let_go()
+    await sending
+    await world.hub._worker.held.drain(5)
+    assert await count_messages() == 0
+
+
+async def test_a_delete_that_waits_for_the_put_is_waited_for(world: World, count_messages) -> None:
+    sending, received = await world.send()
+    await world.hub.commit(world.episode(received))
+    draining = asyncio.create_task(world.hub._worker.held.drain(30))
+    asyncio.get_running_loop().call_soon(world.puts.let_go)
+    await draining
+    assert await count_messages() == 0
+    await sending
+
+
+async def test_a_large_message_is_stored_in_its_blob_before_it_is_received(world: World) -> None:
+    message = raised(ID, input='"' + "x" * 70_000 + '"')
+    sending, received = await world.send(message)
+    assert received.message == message
+    world.puts.let_go()
+    await sending
+
+
+async def test_messages_are_received_in_the_order_in_which_they_are_sent(world: World) -> None:
+    names = [f"event {number}" for number in range(20)]
+    world.puts.begin()
+    async with asyncio.TaskGroup() as group:
+        for name in names:
+            group.create_task(world.hub.send(raised(ID, name)))
+        received = await receive(world.hub, len(names))
+        world.puts.let_go()
+    assert [one.message.event.name for one in received] == names
+
+
+async def test_a_copy_that_is_sent_meanwhile_waits_for_its_own_put(world: World) -> None:
+    sending, received = await world.send()
+    again = asyncio.create_task(world.hub.send(received.message))
+    world.puts.let_go()
+    await asyncio.gather(sending, again)
+    (copy,) = await receive(world.hub, 1)
+    assert copy.message == received.message
+    assert copy.id != received.id
+
+
+async def test_a_message_that_a_foreign_worker_may_receive_is_put_first(world: World) -> None:
+    world.hub._worker.served.set_neighbours(Neighbours.FOREIGN)
+    world.puts.begin(after_effect=True)
+    sending = asyncio.create_task(world.hub.send(raised(ID)))
+    await world.puts.took_effect.wait()
+    assert not len(world.hub._worker.deliveries.control)
+    world.puts.let_go()
+    await sending
+    await receive(world.hub, 1)
+
+
+async def test_a_commit_waits_for_the_put_once_a_foreign_worker_has_appeared(world: World) -> None:
+    sending, received = await world.send()
+    world.hub._worker.served.set_neighbours(Neighbours.FOREIGN)
+    world.commits.begin()
+    committing = asyncio.create_task(world.hub.commit(world.episode(received)))
+    await pause(0.1)
+    assert not world.commits.began.is_set()
+    world.puts.let_go()
+    await sending
+    world.commits.let_go()
+    await committing
+
+
+# The put fails
+
+
+@pytest.mark.parametrize(("error", "is_put"), FAILURES)
+async def test_before_the_turn_the_message_is_taken_back(world: World, error, is_put: bool) -> None:
+    world.puts.begin()
+    sending = asyncio.create_task(world.hub.send(raised(ID)))
+    await world.puts.began.wait()
+    world.puts.fail(error, after_effect=is_put)
+    await world.has_failed(sending)
+    assert not len(world.hub._worker.deliveries.control)
+
+
+@pytest.mark.parametrize(("error", "is_put"), FAILURES)
+async def test_during_the_turn_its_episode_is_not_committed(world: World, error, is_put: bool) -> None:
+    await world.hub.send(raised(ID, "before"))
+    (other,) = await receive(world.hub, 1)
+    sending, received = await world.send()
+    world.puts.fail(error, after_effect=is_put)
+    await world.has_failed(sending)
+    world.puts.end()
+    with pytest.raises(CommitConflict):
+        await world.hub.commit(world.episode(other, received))
+    assert await world.events_in_history() == []
+    (again,) = await receive(world.hub, 1)
+    assert again.message == other.message
+    await world.hub.commit(world.episode(again))
+    assert await world.events_in_history() == ["before"]
+
+
+@pytest.mark.parametrize(("error", "is_put"), FAILURES)
+async def test_during_the_commit_the_caller_waits_for_its_outcome(world: World, error, is_put: bool) -> None:
+    sending, received = await world.send()
+    world.commits.begin()
+    committing = asyncio.create_task(world.hub.commit(world.episode(received)))
+    await world.commits.began.wait()
+    world.puts.fail(error, after_effect=is_put)
+    await pause(0.1)
+    assert not sending.done()
+    world.commits.let_go()
+    checkpoint = await committing
+    async with time_limit():
+        await sending
+    world.puts.end()
+    assert await world.events_in_history() == ["Approval"]
+    assert checkpoint.knows(received.message)
+
+
+@pytest.mark.parametrize(("error", "is_put"), FAILURES)
+async def test_during_a_commit_that_fails_the_message_is_withdrawn(world: World, error, is_put: bool) -> None:
+    sending, received = await world.send()
+    world.commits.begin()
+    committing = asyncio.create_task(world.hub.commit(world.episode(received)))
+    await world.commits.began.wait()
+    world.puts.fail(error, after_effect=is_put)
+    world.commits.fail(REFUSED)
+    with pytest.raises(TaskHubUnavailable):
+        await committing
+    await world.has_failed(sending)
+    world.commits.end()
+    with pytest.raises(CommitConflict):
+        await world.hub.commit(world.episode(received))
+    assert await world.events_in_history() == []
+
+
+@pytest.mark.parametrize(("error", "is_put"), FAILURES)
+async def test_during_a_commit_that_another_host_overtakes_the_message_is_withdrawn(
+    world: World, error, is_put: bool
+) -> None:
+    sending, received = await world.send()
+    world.commits.begin()
+    world.checkpoint.etag = 'W/"outdated"'
+    committing = asyncio.create_task(world.hub.commit(world.episode(received)))
+    await world.commits.began.wait()
+    world.puts.fail(error, after_effect=is_put)
+    world.commits.let_go()
+    async with time_limit():
+        with pytest.raises(CommitConflict):
+            await committing
+    await world.has_failed(sending)
+    assert await world.events_in_history() == []
+
+
+@pytest.mark.parametrize(("error", "is_put"), FAILURES)
+async def test_after_the_commit_the_message_counts_as_sent(
+    open_azure, storage: StorageAccount, account: RecordingAccount, world: World, error, is_put: bool
+) -> None:
+    """If it is in its queue after all, the next process recognizes it."""
+    sending, received = await world.send()
+    await world.hub.commit(world.episode(received))
+    world.puts.fail(error, after_effect=is_put)
+    async with time_limit():
+        await sending
+    world.puts.end()
+    await world.hub._worker.held.drain(5)
+    await kill(world.hub, account)
+    heir = await another_process(open_azure, storage)
+    if is_put:
+        (copy,) = await receive(heir, 1)
+        assert copy.message.id == received.message.id
+    loaded = await heir.load_history(ID)
+    assert loaded.checkpoint is not None
+    assert loaded.checkpoint.knows(received.message)
+
+
+async def test_a_caller_that_goes_away_takes_its_message_back(world: World) -> None:
+    sending, received = await world.send()
+    sending.cancel()
+    await asyncio.wait([sending])
+    assert sending.cancelled()
+    with pytest.raises(CommitConflict):
+        await world.hub.commit(world.episode(received))
+    assert await world.events_in_history() == []
+
+
+async def test_a_caller_that_goes_away_during_the_commit_leaves_its_message_to_it(world: World) -> None:
+    sending, received = await world.send()
+    world.commits.begin()
+    committing = asyncio.create_task(world.hub.commit(world.episode(received)))
+    await world.commits.began.wait()
+    world.puts.fail(LOST)
+    await pause(0.1)
+    sending.cancel()
+    await asyncio.wait([sending])
+    world.commits.let_go()
+    await committing
+    assert await world.events_in_history() == ["Approval"]
+
+
+async def test_a_message_without_a_usable_history_is_withdrawn_when_its_row_would_be_written(world: World) -> None:
+    """A commit without events only repairs the row."""
+    sending, received = await world.send()
+    world.puts.fail(REFUSED)
+    await world.has_failed(sending)
+    repair = EpisodeCommit(
+        instance_id=ID,
+        execution_id=world.start.target.execution_id or "",
+        checkpoint=world.checkpoint,
+        first_ordinal=3,
+        events=(),
+        outbound=(),
+        update=world.episode(received).update,
+        consumed=[received],
+        judged=await world.hub.get_instance(ID),
+    )
+    with pytest.raises(CommitConflict):
+        await world.hub.commit(repair)
+
+
+# The message is not consumed
+
+
+async def test_a_released_message_comes_again_once_it_is_put(world: World) -> None:
+    sending, received = await world.send()
+    releasing = asyncio.create_task(world.hub.abandon([received], delay=0.0))
+    world.puts.let_go()
+    await asyncio.gather(sending, releasing)
+    (again,) = await receive(world.hub, 1)
+    assert (again.message, again.dequeue_count, again.id) == (received.message, 2, received.id)
+
+
+async def test_a_released_message_that_waits_for_its_instance_is_recalled(world: World) -> None:
+    sending, received = await world.send()
+    releasing = asyncio.create_task(world.hub.abandon([received], delay=600.0))
+    world.puts.let_go()
+    await asyncio.gather(sending, releasing)
+    (again,) = await world.hub.recall(ID)
+    assert again.message == received.message
+    await world.hub.discard([again])
+    await nothing_more(world.hub, ID)
+
+
+async def test_a_released_message_that_could_not_be_put_does_not_come_again(world: World) -> None:
+    sending, received = await world.send()
+    releasing = asyncio.create_task(world.hub.abandon([received], delay=0.0))
+    world.puts.fail(REFUSED)
+    await world.has_failed(sending)
+    await releasing
+    world.puts.end()
+    await nothing_more(world.hub, ID)
+
+
+async def test_a_discarded_message_is_deleted_once_it_is_put(world: World, count_messages) -> None:
+    sending, received = await world.send()
+    await world.hub.discard([received])
+    world.puts.let_go()
+    await sending
+    await world.hub._worker.held.drain(5)
+    assert await count_messages() == 0
+
+
+# The message is received from its queue meanwhile
+
+
+async def test_a_message_that_its_queue_delivers_before_the_response_is_not_received_twice(world: World) -> None:
+    """It was hidden for two seconds. The response is lost afterwards, but the message is there."""
+    world.puts.begin(after_effect=True)
+    sending = asyncio.create_task(world.hub.send(raised(ID)))
+    (received,) = await receive(world.hub, 1)
+    deliveries = world.hub._worker.deliveries
+    async with time_limit():
+        while deliveries._expected:
+            await pause(0.05)
+    world.puts.fail(LOST, after_effect=True)
+    await sending
+    world.puts.end()
+    await world.hub.commit(world.episode(received))
+    await world.hub._worker.held.drain(5)
+    await nothing_more(world.hub, ID)
+    assert await world.events_in_history() == ["Approval"]
+
+
+# The partition moves, the host stops or is killed
+
+
+@pytest.mark.parametrize("is_received", [False, True], ids=["waiting", "received"])
+async def test_a_host_that_stops_leaves_the_message_visible(
+    open_azure, storage: StorageAccount, world: World, is_received: bool
+) -> None:
+    world.puts.begin()
+    message = raised(ID)
+    sending = asyncio.create_task(world.hub.send(message))
+    await world.puts.began.wait()
+    if is_received:
+        await receive(world.hub, 1)
+    await world.hub.stop()
+    world.puts.let_go()
+    await sending
+    heir = await another_process(open_azure, storage)
+    (received,) = await receive(heir, 1)
+    assert received.message == message
+
+
+async def test_a_lost_partition_leaves_the_message_to_the_next_owner(
+    open_azure, storage: StorageAccount, hub_name: str, world: World
+) -> None:
+    """Before anybody has received it; what was received is committed or released."""
+    queue = HubNames.of(hub_name, 4).queue_of(ID)
+    world.puts.begin()
+    message = raised(ID)
+    sending = asyncio.create_task(world.hub.send(message))
+    await world.puts.began.wait()
+    await world.hub._worker.served.close(queue)
+    assert not len(world.hub._worker.deliveries.control)
+    world.puts.let_go()
+    await sending
+    (there,) = await storage.queues.peek(queue)
+    assert message.id is not None
+    assert message.id in there.text
+
+
+async def test_a_partition_is_not_released_while_a_consumed_message_is_on_its_way(
+    world: World, hub_name: str, count_messages
+) -> None:
+    queue = HubNames.of(hub_name, 4).queue_of(ID)
+    sending, received = await world.send()
+    await world.hub.commit(world.episode(received))
+    draining = asyncio.create_task(world.hub._worker.served.drain(queue))
+    await pause(0.1)
+    assert not draining.done()
+    world.puts.let_go()
+    await asyncio.gather(sending, draining)
+    assert await count_messages() == 0
+
+
+@pytest.mark.parametrize("is_committed", [False, True], ids=["not committed", "committed"])
+@pytest.mark.parametrize("is_put", [False, True], ids=["not put", "put"])
+async def test_a_kill_neither_loses_nor_doubles_a_message(
+    open_azure, storage: StorageAccount, account: RecordingAccount, world: World, is_put: bool, is_committed: bool
+) -> None:
+    """What the queue or the history has is what the next process finds."""
+    world.puts.begin(after_effect=is_put)
+    sending = asyncio.create_task(world.hub.send(raised(ID)))
+    (received,) = await receive(world.hub, 1)
+    if is_put:
+        await world.puts.took_effect.wait()
+    if is_committed:
+        await world.hub.commit(world.episode(received))
+    assert not sending.done()
+    await kill(world.hub, account)
+    world.puts.fail(LOST)
+    sending.cancel()
+    heir = await another_process(open_azure, storage)
+    loaded = await heir.load_history(ID)
+    assert loaded.checkpoint is not None
+    assert [one.name for one in loaded.events if isinstance(one, e.EventRaised)] == ["Approval"] * is_committed
+    assert loaded.checkpoint.knows(received.message) is is_committed
+    if is_committed:
+        assert loaded.debt is not None, "the row may not have been written, and perhaps no message shows that"
+    if is_put:
+        (again,) = await receive(heir, 1)
+        assert again.message == received.message
