@@ -30,6 +30,7 @@ from bench import (
     side_by_side,
     throughput,
 )
+from bench.command import run_command
 from bench.running_host import RunningHost
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
@@ -243,4 +244,4 @@ def _commit() -> str | None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -8,7 +8,6 @@ import argparse
 import asyncio
 import json
 import shutil
-import sys
 import tempfile
 import time
 import urllib.request
@@ -18,6 +17,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bench.command import run_command
 from bench.running_host import RunningHost
 from durable_host.clock import SystemClock
 from durable_host.durable.model.instance import InstanceState
@@ -225,4 +225,4 @@ def _prepare(page: Page, name: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

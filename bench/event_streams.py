@@ -15,6 +15,7 @@ import grpc.aio
 from rich.console import Console
 from rich.table import Table
 
+from bench.command import run_command
 from durable_host.function_rpc.rpc_messages import EVENT_STREAM, StreamingMessage
 from durable_host.grpc_port import DuplexCall, GrpcServer, Metadata, Method
 
@@ -199,4 +200,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -11,11 +11,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.command import run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "how-to" / "test-your-app.md"
@@ -132,4 +133,4 @@ def ran(one: Combination, app: Path, *commands: tuple[str, ...]) -> tuple[int, s
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

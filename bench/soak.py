@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.command import run_command
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(
@@ -46,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -12,14 +12,14 @@ _MOST_NAMED = 5
 async def what_became(instance_ids: Iterable[str], hub: TaskHub) -> str:
     """Return one sentence. It names the instances that have not completed. Raises TaskHubUnavailable."""
     reads = [hub.get_instance(one, fetch_input=False, fetch_output=False) for one in instance_ids]
+    states = await asyncio.gather(*reads)
     found: dict[OrchestrationStatus, list[str]] = {}
-    for state in filter(None, await asyncio.gather(*reads)):
+    for state in filter(None, states):
         found.setdefault(state.runtime_status, []).append(state.instance_id)
-    total = sum(len(ids) for ids in found.values())
     parts = [_part(status, found[status]) for status in sorted(found, key=lambda one: one is not _GOOD)]
-    return (
-        f"Faults happened to {total} instance{'' if total == 1 else 's'}: {', '.join(parts) or 'none exists any more'}."
-    )
+    if missing := states.count(None):
+        parts.append(f"{missing} not in the hub")
+    return f"Faults happened to {len(states)} instance{'' if len(states) == 1 else 's'}: {', '.join(parts)}."
 
 
 _GOOD = OrchestrationStatus.Completed

@@ -71,7 +71,9 @@ async def test_the_end_says_what_became_of_the_instances(caplog: pytest.LogCaptu
         chaos.happens("duplicate-events", name, instance_id=name)
     await chaos.end()
     await hub.close()
-    assert lines(caplog)[-1] == "Chaos: Faults happened to 2 instances: 2 Pending ('order-7', 'order-8')."
+    assert lines(caplog)[-1] == (
+        "Chaos: Faults happened to 3 instances: 2 Pending ('order-7', 'order-8'), 1 not in the hub."
+    )
 
 
 @pytest.mark.parametrize(("share", "variant"), [(0.0, "before"), (0.9, "after")])

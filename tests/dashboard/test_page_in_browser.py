@@ -340,6 +340,31 @@ def test_a_fan_out_is_one_row_that_can_be_opened(host: HostProcess, visitor: Vis
     assert counts == [1, 201]
 
 
+def test_a_narrow_window_hides_nothing(host: HostProcess, browser: Browser) -> None:
+    """The page does not scroll sideways, and no heading of a table covers another: tables scroll in their boxes."""
+    start(host, "TwoEvents", "narrow")
+    host.post("/runtime/webhooks/durabletask/entities/Counter/narrow?op=add", json="2")
+    views = {
+        "instances": ".table-instances tbody tr",
+        "instances/narrow": ".wait",
+        "instances/narrow/history": ".virtual-space .virtual-row",
+        "entities": ".table-entities tbody tr",
+        "queues": ".table-queues tbody tr",
+        "functions": ".table-functions tbody tr",
+        "hub": ".tiles",
+    }
+    with browser.new_context(viewport={"width": 400, "height": 900}) as context:
+        page = Visitor(context).page
+        for view, there in views.items():
+            page.goto(f"{host.base_url}/_df/{view}")
+            page.locator(there).first.wait_for()
+            assert page.evaluate("document.documentElement.scrollWidth") == 400, view
+            widths = page.evaluate(
+                "[...document.querySelectorAll('th')].filter((one) => one.offsetParent).map((one) => one.clientWidth)"
+            )
+            assert all(width >= 30 for width in widths), (view, widths)
+
+
 def test_every_view_is_accessible_in_both_themes(
     host: HostProcess, browser: Browser, npm_packages: NpmPackages
 ) -> None:
