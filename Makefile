@@ -18,8 +18,8 @@ PYTHON ?= $(shell for name in $(CANDIDATES); do \
 	&& $$name -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { echo $$name; break; }; done)
 
-# Processes that run tests. Many tests wait, for a host most of the time; unit tests hardly wait, and each process imports
-# all of them.
+# Processes that run tests. Many tests wait, for a host most of the time; unit tests hardly wait, and each process
+# runs its share of them (tests/shares.py).
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 WORKERS ?= $(shell expr 2 \* $(CORES) + 2)
 UNIT_WORKERS ?= $(shell expr $(CORES) + 1)
@@ -45,7 +45,7 @@ test: install
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 quick: install
-	HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/python -m pytest -m unit -n $(UNIT_WORKERS) --dist worksteal
+	HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/python -m pytest -m unit -n $(UNIT_WORKERS) --dist each
 
 TESTS ?= tests
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import fast_start  # first: it decides what is kept of the following
 import forked_workers
 import pytest
+from batched_messages import BatchedMessages
 from examples import register_profiles
 from host_template import fork_worker_template, order_worker
 from npm_packages import NpmPackages
-from tiers import ProcessGuard, has_no_unit_tests, rank, tier_of
+from shares import Shares, is_elsewhere
+from tiers import ProcessGuard, check_tier, has_no_unit_tests, rank, tier_of
 
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
@@ -26,20 +28,26 @@ register_profiles()
 
 def pytest_configure(config: pytest.Config) -> None:
     forked_workers.install(fork_worker_template, order_worker)
-    if not hasattr(config, "workerinput"):  # a worker of pytest-xdist has it
-        fast_start.compile_product()
-        if config.option.markexpr == "unit":
-            fast_start.keep_files_in_memory()
+    if hasattr(config, "workerinput"):  # a worker of pytest-xdist has it
+        config.pluginmanager.register(BatchedMessages(config))
+        return
+    fast_start.compile_product()
+    if config.option.markexpr == "unit":
+        fast_start.keep_files_in_memory()
+    if config.getoption("dist", "no") == "each":
+        config.pluginmanager.register(Shares(config))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Importing everything takes longer than many unit tests."""
-    return True if config.option.markexpr == "unit" and has_no_unit_tests(collection_path) else None
+    is_unneeded = config.option.markexpr == "unit" and has_no_unit_tests(collection_path)
+    return True if is_unneeded or is_elsewhere(collection_path, config) else None
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Before `-m` selects."""
+def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Config) -> None:
+    """Before `-m` selects. Each process has collected the files that the command line names."""
+    items[:] = [item for item in items if not is_elsewhere(item.path, config)]
     for item in items:
         item.add_marker(tier_of(item))
     items.sort(key=rank)
@@ -54,6 +62,10 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    check_tier(item)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from tiers import TIERS, tier
+from tiers import check_tier, tier
 
 
 @pytest.mark.parametrize(
@@ -24,9 +24,11 @@ def test_marks_decide_then_the_folder_then_the_fixtures(
     assert tier(folder, fixtures, marks) == expected
 
 
-def test_every_collected_test_has_one_tier(request: pytest.FixtureRequest) -> None:
-    for item in request.session.items:
-        assert len({mark.name for mark in item.iter_markers()} & set(TIERS)) == 1, item.nodeid
+def test_a_test_with_two_tiers_fails(request: pytest.FixtureRequest) -> None:
+    check_tier(request.node)
+    request.node.add_marker("storage")
+    with pytest.raises(pytest.fail.Exception, match="has the marks storage, unit"):
+        check_tier(request.node)
 
 
 def test_a_unit_test_cannot_start_a_process() -> None:

@@ -54,6 +54,13 @@ def tier_of(item: pytest.Item) -> str:
     return tier(_folder(item.path), fixtures, {mark.name for mark in item.iter_markers()})
 
 
+def check_tier(item: pytest.Item) -> None:
+    """Fails the test if it has more than one mark of a tier, so that `-m` selects it twice."""
+    marks = sorted({mark.name for mark in item.iter_markers()}.intersection(TIERS))
+    if len(marks) != 1:
+        pytest.fail(f"A test has one tier, but this one has the marks {', '.join(marks)}.", pytrace=False)
+
+
 def rank(item: pytest.Item) -> int:
     """Where the file of a test comes in the run."""
     folder = _folder(item.path)

@@ -1,6 +1,7 @@
 """The package for the architecture tests: its modules and their syntax trees."""
 
 import ast
+import gc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -20,9 +21,9 @@ class Module:
     name: str
     path: Path
 
-    @cached_property
+    @property
     def tree(self) -> ast.Module:
-        return ast.parse(self.path.read_text("utf-8"))
+        return _trees()[self.path]
 
     @cached_property
     def statements(self) -> tuple[ast.AST, ...]:
@@ -41,6 +42,18 @@ class Module:
 @cache
 def modules() -> tuple[Module, ...]:
     return tuple(_modules())
+
+
+@cache
+def _trees() -> dict[Path, ast.Module]:
+    """Millions of objects that stay: the collector of garbage need not look at them, now and later."""
+    gc.collect()
+    gc.disable()
+    try:
+        return {module.path: ast.parse(module.path.read_text("utf-8")) for module in modules()}
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _modules() -> Iterator[Module]:

@@ -28,6 +28,7 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import EpisodeCommit, TaskHub
+from durable_host.storage import transport
 
 KEYS = [
     "CompletedTime", "CompressedSize", "CreatedTime", "Input", "LastUpdatedTime", "Name", "OrchestrationInstance",
@@ -531,6 +532,7 @@ def test_hub_of_a_service_that_is_not_here_is_looked_for_where_the_host_keeps_it
 def test_storage_that_does_not_answer_is_named_by_its_setting(
     func: Func, folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(transport, "RETRY_DELAYS", (0.0, 0.001))
     (folder / "host.json").write_text('{"version": "2.0"}')
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))

@@ -73,6 +73,14 @@ def started(instance_id: str, **members: Any) -> InstanceUpdate:
     return InstanceUpdate(execution_id="execution", last_updated_time=10**17, started=event, **members)
 
 
+@pytest.fixture
+def without_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next event need not wait after one about all instances."""
+    monkeypatch.setattr(changes_module, "SHORTEST_INTERVAL", 0.0)
+    monkeypatch.setattr(changes_module, "INTERVAL_OF_MANY", 0.0)
+
+
+@pytest.mark.usefixtures("without_interval")
 async def test_a_commit_is_pushed(small: DashboardWorld) -> None:
     async with opened(small) as events:
         await events.next("instances")
@@ -86,6 +94,7 @@ async def test_a_change_of_an_entity_is_pushed_as_one_of_entities(small: Dashboa
         assert await events.next("entities") == {}
 
 
+@pytest.mark.usefixtures("without_interval")
 async def test_actions_are_pushed(small: DashboardWorld) -> None:
     await small.put(instance("done"))
     async with opened(small) as events:
@@ -94,6 +103,7 @@ async def test_actions_are_pushed(small: DashboardWorld) -> None:
         assert await events.next("instances") == {"ids": ["done"], "isAll": False}
 
 
+@pytest.mark.usefixtures("without_interval")
 async def test_one_instance_may_be_watched(small: DashboardWorld) -> None:
     async with opened(small, "?instance=b%2F1") as events:
         await events.next("instances")
@@ -126,12 +136,11 @@ async def test_more_pages_than_the_limit_are_refused(small: DashboardWorld, monk
     assert (answer.status, answer.code) == (503, "DH3056")
 
 
+@pytest.mark.usefixtures("without_interval")
 async def test_a_page_that_does_not_read_is_disconnected(
     small: DashboardWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(changes_module, "GIVE_UP_AFTER", 0.05)
-    monkeypatch.setattr(changes_module, "SHORTEST_INTERVAL", 0.0)
-    monkeypatch.setattr(changes_module, "INTERVAL_OF_MANY", 0.0)
     watched = small.dashboard.context.watch.changes
     reader, writer = await asyncio.open_connection("127.0.0.1", int(small.origin.rpartition(":")[2]))
     writer.write(f"GET {ROOT}/api/changes HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
@@ -145,6 +154,7 @@ async def test_a_page_that_does_not_read_is_disconnected(
     del reader
 
 
+@pytest.mark.usefixtures("without_interval")
 async def test_changes_by_another_process_are_noticed(open_world: Opener, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hub that this process does not serve: it is read again from time to time."""
     monkeypatch.setattr(hub_watch, "TICK", 0.02)

@@ -11,7 +11,7 @@ from dashboard_world import DashboardWorld, dashboard_world
 
 from durable_host.config.connection import Connection
 from durable_host.dashboard import queue_list
-from durable_host.storage import QueueService
+from durable_host.storage import QueueService, transport
 from durable_host.storage.azurite.launcher import connection_string
 
 
@@ -131,7 +131,10 @@ async def test_an_unknown_queue_is_404(world: DashboardWorld) -> None:
     assert (await world.get("/queues/approval-queue/messages", connection="None")).status == 404
 
 
-async def test_storage_that_does_not_answer_is_an_error_beside_the_rest(tmp_path: Path) -> None:
+async def test_storage_that_does_not_answer_is_an_error_beside_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "RETRY_DELAYS", (0.0, 0.001))
     nowhere = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;QueueEndpoint=http://127.0.0.1:9/a"
     app = DashboardApp(tmp_path)
     async with dashboard_world(":memory:", app=app.source, settings={"AzureWebJobsStorage": nowhere}) as world:
