@@ -31,7 +31,7 @@ _C = TypeVar("_C", bound=FunctionCall)
 
 
 class CallDispatcher:
-    """Owns the running calls. The thread that reads the pipe calls `handle`."""
+    """Owns the running calls. Whoever reads the pipe calls `handle`: the request thread or the event loop."""
 
     def __init__(self, app: LoadedApp, channel: PipeChannel, loop: asyncio.AbstractEventLoop) -> None:
         self._app = app

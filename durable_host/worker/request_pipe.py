@@ -43,6 +43,7 @@ class RequestPipe:
         self._reads = 0
         self._for_threads = 0
         self._returned = threading.Event()
+        self._is_loop_blocked = False
         self._error: BaseException | None = None
 
     def read(self) -> Frames:
@@ -59,8 +60,10 @@ class RequestPipe:
 
         The loop passes frames to `begin` and its result to `run`; None returns the pipe, and so do an error, which is
         raised here, and the end of the host. The thread takes the pipe back if the loop does not begin to read, or if
-        there are no requests for a while.
+        there are no requests for a while. A loop that is still blocked then does not get the pipe.
         """
+        if self._is_loop_blocked:
+            return
         self._for_threads = 0
         self._returned.clear()
         self._loan += 1
@@ -74,11 +77,18 @@ class RequestPipe:
             if quiet < QUIET_AFTER and not select.select((self._descriptor,), (), (), 0)[0]:
                 continue
             with self._lock:
-                if self._reads == seen and not self._returned.is_set():
-                    self._loan += 1
-                    return
+                if self._reads != seen or self._returned.is_set():
+                    continue
+                self._loan += 1
+            if quiet < QUIET_AFTER:
+                self._is_loop_blocked = True
+                loop.call_soon_threadsafe(self._unblock)
+            return
         if self._error is not None:
             raise RuntimeError("a request could not be read") from self._error
+
+    def _unblock(self) -> None:
+        self._is_loop_blocked = False
 
     def _borrow(self, loop: asyncio.AbstractEventLoop, loan: int, begin: Begin, run: Callable[[Actions], None]) -> None:
         if loan == self._loan:

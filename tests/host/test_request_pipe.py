@@ -114,6 +114,35 @@ async def test_thread_takes_the_pipe_back_while_the_loop_is_blocked(pipe: Pipe) 
 
 
 @pytest.mark.usefixtures("impatient")
+async def test_blocked_loop_gets_the_pipe_when_it_turns_again(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_pipe, "QUIET_AFTER", sys.maxsize)
+    unblocked = threading.Event()
+    begun: list[int] = []
+
+    def block() -> None:
+        pipe.send(1)
+        assert unblocked.wait(30)
+
+    def begin(frames: Frames) -> Actions | None:
+        begun.extend(numbers(frames))
+        return [block] if begun == [0] else None
+
+    def thread() -> None:
+        pipe.requests.lend(loop, begin, run_all)
+        pipe.requests.read()
+        pipe.requests.lend(loop, begin, run_all)
+        unblocked.set()
+
+    loop = asyncio.get_running_loop()
+    pipe.send(0)
+    await asyncio.to_thread(thread)
+    assert begun == [0]
+    pipe.send(2)
+    await lend(pipe, begin)
+    assert begun == [0, 2]
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_thread_takes_the_pipe_back_after_a_quiet_time(pipe: Pipe) -> None:
     begun: list[int] = []
     await lend(pipe, lambda frames: begun.extend(numbers(frames)))
