@@ -6,6 +6,7 @@ host as part of that site. This is not possible with these names, nor with an ad
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 _HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)
@@ -20,6 +21,7 @@ def is_local_origin(origin: str) -> bool:
     return host is not None and _is_loopback(host)
 
 
+@lru_cache(maxsize=64)
 def is_local_host(host: str) -> bool:
     """True if a `Host` header, with or without port, names a loopback address."""
     name = _name_of(host)

@@ -5,9 +5,6 @@ Source: docs/protocol/functions-host-worker.md#running-functions,
     docs/protocol/functions-host-cli.md#invocation-lines
 """
 
-import os
-import random
-import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -25,17 +22,11 @@ from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.invocation_log import InvocationLog
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
+from durable_host.invocation.random_ids import new_invocation_id, new_trace_parent
 from durable_host.invocation.recent_invocations import RecentInvocations
 from durable_host.invocation.requests import InvocationResponse
 from durable_host.invocation.retries import with_retries
 from durable_host.invocation.workers import Workers
-
-_random = random.Random()
-"""Its own generator, with a seed from the system: the IDs stay different in programs that seed Python's."""
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_random.seed)
-_VERSION_4 = 0x4000_8000_0000_0000_0000
-_NOT_FIXED = ~0xF000_C000_0000_0000_0000
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +133,7 @@ class Invoker:
             function = pipeline.functions.get(function.name, function)
         attempt = Attempt(
             function=function,
-            invocation_id=invocation_id or str(uuid.uuid4()),
+            invocation_id=invocation_id or new_invocation_id(),
             trigger_value=trigger_value,
             trigger_metadata=dict(trigger_metadata or {}),
             binding_data=binding_data or {},
@@ -202,15 +193,3 @@ class Invoker:
         if now is None or now is known or now.trigger != known.trigger:
             return attempt
         return msgspec.structs.replace(attempt, function=now)
-
-
-def new_invocation_id() -> str:
-    """A random UUID (version 4). It takes a quarter of the time of `str(uuid.uuid4())`."""
-    digits = f"{_random.getrandbits(128) & _NOT_FIXED | _VERSION_4:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
-def new_trace_parent() -> str:
-    """A new W3C traceparent, for an invocation whose caller has none."""
-    digits = f"{_random.getrandbits(192):048x}"
-    return f"00-{digits[:32]}-{digits[32:]}-00"

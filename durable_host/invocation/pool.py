@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import sys
-import uuid
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ from durable_host.invocation.kills import Kills, killed_in
 from durable_host.invocation.language_worker import LanguageWorker
 from durable_host.invocation.log_relay import is_unnoticed
 from durable_host.invocation.metadata import IndexResult
+from durable_host.invocation.random_ids import new_invocation_id
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
 from durable_host.invocation.time_limits import TimeLimits
 from durable_host.invocation.worker_kind import WorkerKind
@@ -229,7 +229,7 @@ class WorkerPool:
         """
         key = key or str(payload.get("key", ""))
         process = (workers.pick(key) if workers is not None else None) or await self._pick(key)
-        call_id = invocation_id or str(uuid.uuid4())
+        call_id = invocation_id or new_invocation_id()
         running = process.orchestrate(function, payload, call_id, instance_id)
         if self.kills is not None:
             running = self._perhaps_killed(running, process, function, instance_id, call_id)

@@ -7,6 +7,7 @@ Source: DESIGN.md, "Nothing phones home".
 """
 
 import ipaddress
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -35,6 +36,7 @@ def is_local_request(request: web.Request) -> bool:
     return is_local_host(request.host)
 
 
+@lru_cache(maxsize=64)
 def is_local_peer(address: str, gateway: str | None) -> bool:
     """True for a loopback address, and for the machine around a container, which calls through the `gateway`."""
     try:

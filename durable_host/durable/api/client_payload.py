@@ -4,6 +4,7 @@ Source: docs/protocol/durable-client.md#client-payload, docs/protocol/durable-ht
 """
 
 import json
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -60,16 +61,29 @@ class ManagementUrls(msgspec.Struct, frozen=True, kw_only=True):
 
     def common_query(self) -> str:
         """Return the parameters of every URL, without a leading `?`."""
-        hub = f"taskHub={quote(self.task_hub, safe='')}&connection={quote(self.connection, safe='')}"
-        return "&".join(part for part in (hub, self._key()) if part)
+        return _common_query(self.task_hub, self.connection, self.key)
 
     def _of(self, instance_id: str, operation: str, query: str = "") -> str:
-        parts = [part for part in (query, self.common_query()) if part]
-        encoded = quote_plus(instance_id, safe="!*()", errors="replace").replace("~", "%7E")
-        return f"{self.base_url}/instances/{encoded}{operation}?{'&'.join(parts)}"
+        before = f"{query}&" if query else ""
+        return f"{self.base_url}/instances/{_form_encoded(instance_id)}{operation}?{before}{self.common_query()}"
 
     def _key(self) -> str:
-        return f"code={quote(self.key, safe='')}" if self.key else ""
+        return _key_query(self.key)
+
+
+@lru_cache(maxsize=16)
+def _common_query(task_hub: str, connection: str, key: str | None) -> str:
+    hub = f"taskHub={quote(task_hub, safe='')}&connection={quote(connection, safe='')}"
+    return "&".join(part for part in (hub, _key_query(key)) if part)
+
+
+def _key_query(key: str | None) -> str:
+    return f"code={quote(key, safe='')}" if key else ""
+
+
+@lru_cache(maxsize=16)
+def _form_encoded(instance_id: str) -> str:
+    return quote_plus(instance_id, safe="!*()", errors="replace").replace("~", "%7E")
 
 
 def client_payload(

@@ -15,6 +15,8 @@ from functools import lru_cache
 from durable_host.durable.model.events import OrchestrationInstance
 
 _NAMESPACE = uuid.UUID("5f3f5d60-6f3c-4c3b-9d0e-0c5a4c1f7b52")
+_PREFIX = _NAMESPACE.bytes
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 _HALF = 18
 """The number of characters of the first eight bytes in a GUID's text."""
 
@@ -105,9 +107,6 @@ def _named(*parts: object) -> str:
 
 
 def _version_5(name: str) -> str:
-    """`str(uuid.uuid5(_NAMESPACE, name))`, which takes three times as long."""
-    digest = bytearray(hashlib.sha1(_NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x50
-    digest[8] = digest[8] & 0x3F | 0x80
-    text = digest.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    """`str(uuid.uuid5(_NAMESPACE, name))`, which takes five times as long."""
+    text = hashlib.sha1(_PREFIX + name.encode(), usedforsecurity=False).hexdigest()
+    return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"

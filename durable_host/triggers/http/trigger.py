@@ -22,8 +22,9 @@ from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.datum import NONE, Datum, HttpData
 from durable_host.invocation.errors import ClientGone, FunctionCancelled, FunctionFailed
 from durable_host.invocation.invocation_log import CALLED
-from durable_host.invocation.invoker import Invoker, Outcome, new_invocation_id
+from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import Binding, FunctionMetadata
+from durable_host.invocation.random_ids import new_invocation_id
 from durable_host.invocation.workers import Workers
 from durable_host.triggers.http.answer_hint import answer_hint
 from durable_host.triggers.http.failure_reply import ErrorDetails, failure_reply
