@@ -130,6 +130,35 @@ async def test_what_is_submitted_to_an_eager_database_in_one_turn_of_the_loop_sh
     assert await _ids(eager) == [0, 1, 2]
 
 
+async def _submit_in_each_turn(database: Database, turns: int) -> list["asyncio.Future[None]"]:
+    """Submit two pieces of work in each of so many turns of the loop."""
+    waiting: list[asyncio.Future[None]] = []
+    for turn in range(turns):
+        waiting += [database.submit(_insert(2 * turn)), database.submit(_insert(2 * turn + 1))]
+        await asyncio.sleep(0)
+    return waiting
+
+
+async def test_what_is_submitted_to_an_eager_database_in_a_few_turns_in_a_row_shares_a_transaction(eager: Database):
+    statements: list[str] = []
+    await eager.run(lambda connection: connection.set_trace_callback(statements.append))
+    await asyncio.gather(*await _submit_in_each_turn(eager, 3))
+    assert [statement for statement in statements if statement.startswith("BEGIN")] == ["BEGIN IMMEDIATE"]
+    assert await _ids(eager) == [*range(6)]
+
+
+async def test_an_eager_database_does_not_wait_until_no_turn_brings_more_work(eager: Database):
+    waiting = await _submit_in_each_turn(eager, 20)
+    assert waiting[0].done()
+    await asyncio.gather(*waiting)
+
+
+async def test_one_piece_of_work_for_an_eager_database_is_done_in_the_next_turn(eager: Database):
+    alone = eager.submit(_insert(1))
+    await asyncio.sleep(0)
+    assert alone.done()
+
+
 async def test_a_failing_statement_of_an_eager_database_fails_only_its_own_piece_of_work(eager: Database):
     await eager.run(_insert(1))
     outcomes = await asyncio.gather(*(eager.run(_insert(number)) for number in (2, 1, 3)), return_exceptions=True)

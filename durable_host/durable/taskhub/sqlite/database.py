@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.durable.taskhub.sqlite import hub_files
@@ -21,6 +22,8 @@ from durable_host.durable.taskhub.sqlite.eager_connection import EagerConnection
 from durable_host.durable.taskhub.sqlite.jobs import UNUSABLE, Job, T, Work, reported, run_all
 
 _BATCH = 256
+_TURNS = 4
+"""For how many more turns of the event loop a transaction waits for work while each of them brings some."""
 _BUSY_SECONDS = 30.0
 _STEPS_BETWEEN_LOOKS = 10_000
 """Steps of SQLite after which a read of a long search sees that the file is being closed."""
@@ -39,7 +42,7 @@ class Database:
 
     def __init__(self, path: Path | str, *, inline: bool, read_only: bool = False, eager: bool = False) -> None:
         self.path = path
-        self._inline = inline
+        self.is_inline = inline
         self._eager = EagerConnection(path) if eager and not inline else None
         self._gathered: list[Job] = []
         self._writes_in_thread = 0
@@ -62,33 +65,33 @@ class Database:
         `is_short` is for reads that take no longer than a write. `then` is called with the result, even if the caller
         is cancelled in the meantime.
         """
-        if self._inline:
+        if self.is_inline:
             await asyncio.sleep(0)
-        future = self.submit(work, writes=writes, is_short=is_short)
-        if then is None:
-            return await future
-        if future.done():
-            then(future.result())
-            return future.result()
-        future.add_done_callback(partial(_pass_on, then))
-        return await asyncio.shield(future)
+        ended = None if then is None else partial(_pass_on, then)
+        return await self.submit(work, writes=writes, is_short=is_short, ended=ended)
 
     def submit(
-        self, work: Work[T], *, writes: bool = True, is_short: bool = False, is_long: bool = False
+        self,
+        work: Work[T],
+        *,
+        writes: bool = True,
+        is_short: bool = False,
+        is_long: bool = False,
+        ended: Callable[[Job], None] | None = None,
     ) -> "asyncio.Future[T]":
-        """Start `work` like `run` and return a future, for callers that need the result even if they are cancelled.
+        """Start `work` like `run` and return a future. `ended` is called in any case, even if the future is cancelled.
 
         `is_long` is for writes that take tens of milliseconds: the event loop does not wait for them.
         """
         if self._closed:
             raise TaskHubUnavailable(f"The task hub file {self.path} was closed.", public_text=UNUSABLE)
-        job = Job(work, writes)
-        if self._inline:
+        job = Job(work, writes, ended)
+        if self.is_inline:
             self._execute([job])
             job.resolve()
         elif (writes or is_short) and not is_long and self._may_run_eagerly(job):
             if not self._gathered:
-                job.loop.call_soon(self._run_gathered)
+                job.loop.call_soon(self._run_when_quiet, job.loop, 1, _TURNS)
             self._gathered.append(job)
         else:
             if is_long:
@@ -114,8 +117,14 @@ class Database:
         """True if nothing else must come before the job. The other thread creates the file."""
         return self._eager is not None and self._connection is not None and not (job.writes and self._writes_in_thread)
 
+    def _run_when_quiet(self, loop: asyncio.AbstractEventLoop, seen: int, turns: int) -> None:
+        """Run the jobs in a turn of the loop that has brought no more of them, or after `turns`."""
+        if len(self._gathered) > seen and turns:
+            loop.call_soon(self._run_when_quiet, loop, len(self._gathered), turns - 1)
+        else:
+            self._run_gathered()
+
     def _run_gathered(self) -> None:
-        """Run the jobs of this turn of the loop."""
         jobs, self._gathered = self._gathered, []
         if jobs and self._eager is not None:
             for job in self._eager.run(jobs):
@@ -197,6 +206,6 @@ class Database:
         return connection
 
 
-def _pass_on(then: Callable[[T], None], future: "asyncio.Future[T]") -> None:
-    if not future.cancelled() and future.exception() is None:
-        then(future.result())
+def _pass_on(then: Callable[[Any], None], job: Job) -> None:
+    if job.error is None:
+        then(job.result)

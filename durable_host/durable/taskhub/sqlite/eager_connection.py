@@ -11,7 +11,7 @@ from durable_host.durable.taskhub.sqlite.jobs import Job, is_busy, reported, run
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
-WRITES_IN_LOG = 1000
+WRITES_IN_LOG = 4000
 LOG_GROWTH = 16 * 1024 * 1024
 """After so many writes, or when it has grown by so many bytes, the log of SQLite is moved into the file."""
 

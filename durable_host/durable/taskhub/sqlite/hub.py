@@ -25,7 +25,7 @@ from durable_host.durable.taskhub.port import (
 )
 from durable_host.durable.taskhub.sqlite import history, instances, messages, queue_view, schema, search, transactions
 from durable_host.durable.taskhub.sqlite.database import Database
-from durable_host.durable.taskhub.sqlite.jobs import UNUSABLE
+from durable_host.durable.taskhub.sqlite.jobs import UNUSABLE, Job
 from durable_host.durable.taskhub.sqlite.messages import QUEUES
 from durable_host.durable.taskhub.sqlite.receiver import Receiver
 from durable_host.durable.taskhub.sqlite.rewind import rewind
@@ -239,21 +239,21 @@ class SqliteTaskHub:
         future = self._database.submit(
             partial(transactions.commit, episode=episode, now=self._clock.now(), takes=takes),
             is_long=transactions.is_large(episode),
+            ended=partial(self._committed, episode, takes),
         )
-        future.add_done_callback(partial(self._committed, episode, takes))
         try:
-            return (await asyncio.shield(future)).checkpoint
+            return (await future).checkpoint
         except CommitConflict:
             await self.abandon(episode.consumed)
             raise
 
-    def _committed(self, episode: EpisodeCommit, takes: int, future: "asyncio.Future[transactions.Committed]") -> None:
+    def _committed(self, episode: EpisodeCommit, takes: int, job: Job) -> None:
         """Handle the end of a commit, even if its caller no longer waits for it."""
         self._receiver.release(takes)
-        if future.cancelled() or future.exception() is not None:
+        if job.error is not None:
             return
         self._receiver.results.done(episode.consumed)
-        self._receiver.committed(episode.outbound, future.result().taken)
+        self._receiver.committed(episode.outbound, job.result.taken)
 
     async def next_owed(self) -> list[str]:
         """Never returns, because commits in this storage owe nothing."""

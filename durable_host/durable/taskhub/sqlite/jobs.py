@@ -20,13 +20,17 @@ unusable."""
 
 
 class Job:
-    """Work with its result or error. `future` belongs to the event loop of the caller."""
+    """Work with its result or error. `future` belongs to the event loop of the caller.
 
-    __slots__ = ("error", "future", "loop", "result", "work", "writes")
+    `ended` is called there before the caller continues, even if it was cancelled. It must not raise.
+    """
 
-    def __init__(self, work: Work[Any], writes: bool) -> None:
+    __slots__ = ("ended", "error", "future", "loop", "result", "work", "writes")
+
+    def __init__(self, work: Work[Any], writes: bool, ended: "Callable[[Job], None] | None" = None) -> None:
         self.work = work
         self.writes = writes
+        self.ended = ended
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
         self.result: Any = None
@@ -34,6 +38,8 @@ class Job:
 
     def resolve(self) -> None:
         """Pass the result or error to the caller, in its event loop."""
+        if self.ended is not None:
+            self.ended(self)
         if self.future.done():
             return
         if self.error is not None:

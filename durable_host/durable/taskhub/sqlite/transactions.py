@@ -7,7 +7,7 @@ from sqlite3 import Connection
 
 import msgspec
 
-from durable_host.durable.model.events import ExecutionStarted, HistoryEvent
+from durable_host.durable.model.events import EVENT_CLASS_BY_NAME, ExecutionStarted
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
@@ -16,7 +16,11 @@ from durable_host.durable.taskhub.sqlite import history, instances, messages, sc
 
 _MANY_EVENTS = 2000
 _LONG_TEXTS = 4_000_000
-_TEXTS = ("input", "result", "data")
+_LONG_FIELDS = {
+    kind: tuple(name for name in ("input", "result", "data") if name in kind.__struct_fields__)
+    for kind in EVENT_CLASS_BY_NAME.values()
+}
+"""The fields of each kind of event that may be long."""
 
 
 def create_instance(
@@ -77,13 +81,13 @@ class Committed(msgspec.Struct, frozen=True):
 
 def is_large(episode: EpisodeCommit) -> bool:
     """True when a commit takes so long (10 ms or more) that the event loop should not wait for it."""
-    events = [*episode.events, *(message.event for message in episode.outbound)]
-    return len(events) > _MANY_EVENTS or sum(map(_length, events)) > _LONG_TEXTS
-
-
-def _length(event: HistoryEvent) -> int:
-    """Return the length of the texts that may be long."""
-    return sum(len(text) for name in _TEXTS if isinstance(text := getattr(event, name, None), str))
+    if len(episode.events) + len(episode.outbound) > _MANY_EVENTS:
+        return True
+    length = 0
+    for event in (*episode.events, *[message.event for message in episode.outbound]):
+        for name in _LONG_FIELDS[type(event)]:
+            length += len(getattr(event, name) or "")
+    return length > _LONG_TEXTS
 
 
 def commit(connection: Connection, episode: EpisodeCommit, now: int, takes: int) -> Committed:
