@@ -21,7 +21,7 @@ from .likely_causes import never_resumes
 from .open_timers import OpenTimers
 from .orchestrator_errors import describe
 from .places import position_of
-from .sdk_speedups import executor_factory, speed_up_timestamps
+from .sdk_speedups import executor_factory, speed_up_strict_mode, speed_up_timestamps
 from .timer_notes import TimerNotes
 from .witness import Witness
 
@@ -292,4 +292,5 @@ def _new_executor(executor_type: Any) -> Any:
     if factory is None:
         factory = _factories[executor_type] = executor_factory(executor_type)
         speed_up_timestamps()
+        speed_up_strict_mode()
     return factory()

@@ -7,8 +7,8 @@ the way to the host.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime, timedelta, timezone
 from importlib import import_module
@@ -34,15 +34,9 @@ class TimerNotes:
         self._reported: set[tuple[str, str]] = set()
         self._not_yet_scheduled: list[tuple[Any, str]] = []
 
-    @contextmanager
-    def collecting(self) -> Generator[None]:
-        """Collect the notes about code in this thread."""
-        watch_timers()
-        token = _collecting.set(self)
-        try:
-            yield
-        finally:
-            _collecting.reset(token)
+    def collecting(self) -> _Collecting:
+        """A context manager that collects the notes about code in this thread."""
+        return _Collecting(self)
 
     def take(self) -> list[Note]:
         """The notes since the last call."""
@@ -76,9 +70,30 @@ class TimerNotes:
             self._new.append({"kind": kind, "text": text, "position": place})
 
 
+class _Collecting:
+    __slots__ = ("_notes", "_token")
+
+    def __init__(self, notes: TimerNotes) -> None:
+        self._notes = notes
+
+    def __enter__(self) -> None:
+        watch_timers()
+        self._token = _collecting.set(self._notes)
+
+    def __exit__(self, *_: object) -> None:
+        _collecting.reset(self._token)
+
+
+_watched: Any = None
+
+
 def watch_timers() -> None:
     """Make the SDK's classes report timers. Does nothing if they already do, or have no such timers."""
-    models: Any = import_module("azure.durable_functions.models")
+    global _watched
+    models: Any = sys.modules.get("azure.durable_functions.models")
+    if models is not None and models is _watched:
+        return
+    models = _watched = import_module("azure.durable_functions.models")
     tasks: Any = import_module("azure.durable_functions.models.Task")
     _wrap(models.DurableOrchestrationContext, "create_timer", _after_creation)
     _wrap(getattr(tasks, "LongTimerTask", None), "cancel", _after_cancel)

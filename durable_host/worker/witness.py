@@ -7,8 +7,7 @@ that keeps its context in a global variable finds another run's context there af
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from threading import get_ident
 from typing import Any
@@ -55,23 +54,31 @@ class Witness:
                 self.obstacle = reason_in(frame.f_code, frame.f_globals)
             generator = getattr(generator, "gi_yieldfrom", None)
 
-    @contextmanager
-    def feeding(self) -> Generator[None]:
-        """Mark that this thread runs the session's code in this block."""
-        thread = self.thread = get_ident()
-        before = _running.get(thread)
-        _running[thread] = self
-        try:
-            yield
-        finally:
-            self.thread = None
-            if before is None:
-                del _running[thread]
-            else:
-                _running[thread] = before
+    def feeding(self) -> _Feeding:
+        """A context manager that marks that this thread runs the session's code."""
+        return _Feeding(self)
 
 
 _running: dict[int, Witness] = {}
+
+
+class _Feeding:
+    __slots__ = ("_before", "_thread", "_witness")
+
+    def __init__(self, witness: Witness) -> None:
+        self._witness = witness
+
+    def __enter__(self) -> None:
+        thread = self._thread = self._witness.thread = get_ident()
+        self._before = _running.get(thread)
+        _running[thread] = self._witness
+
+    def __exit__(self, *_: object) -> None:
+        self._witness.thread = None
+        if self._before is None:
+            del _running[self._thread]
+        else:
+            _running[self._thread] = self._before
 
 
 @lru_cache(maxsize=8)

@@ -1,12 +1,16 @@
 """The faster parts return the same results as the SDK's own."""
 
+import os
+
+import pytest
 from azure.durable_functions.models.TaskOrchestrationExecutor import TaskOrchestrationExecutor
+from azure.functions import _durable_functions as codec
 from dateutil.parser import parse as general
 from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_host import timestamp
-from durable_host.worker.sdk_speedups import executor_factory, timestamp_parser
+from durable_host.worker.sdk_speedups import executor_factory, strict_mode_check, timestamp_parser
 
 quick = timestamp_parser(general)
 
@@ -30,3 +34,22 @@ def test_executors_are_as_new_and_independent():
     assert first.current_task is not second.current_task
     assert first.current_task.state is new.current_task.state
     assert (first.output, first.exception, first.orchestrator_returned) == (None, None, False)
+
+
+def test_the_quick_check_for_strict_types_follows_the_environment(monkeypatch: pytest.MonkeyPatch):
+    variable = codec._STRICT_ENV_VAR
+    monkeypatch.delenv(variable, raising=False)
+    quick_check = strict_mode_check(codec._is_strict_mode, variable)
+    assert not quick_check()
+    for value, is_strict in (("1", True), (" True", True), ("0", False), ("", False)):
+        monkeypatch.setenv(variable, value)
+        assert quick_check() is codec._is_strict_mode() is is_strict
+    monkeypatch.delenv(variable)
+    assert not quick_check()
+    monkeypatch.setattr(os, "environ", {variable: "yes"})
+    assert quick_check()
+
+
+def test_a_check_that_does_not_follow_the_variable_alone_is_not_replaced(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("ANOTHER", raising=False)
+    assert strict_mode_check(always := lambda: True, "ANOTHER") is always
