@@ -162,17 +162,18 @@ class ExecutionCalls:
 
         `taken` holds the keys of results that are accepted together with it.
         """
-        event, key = message.event, self.key_of(message)
+        event = message.event
         if isinstance(event, EventRaised):
-            call = self.requests.get(event.name.casefold())
-            return None if call is None else _entity_misfit(call, message, is_taken=key in taken)
+            request = self.requests.get(event.name.casefold())
+            is_taken = request is not None and self.key_of(message) in taken
+            return None if request is None else _entity_misfit(request, message, is_taken=is_taken)
         call = self._call_of(message)
         if call is None:
             return None
         why = _mismatch(call, message, own)
         if why is not None:
             return Misfit(_description(call.event), why)
-        return _copy(_description(call.event)) if call.is_answered or key in taken else None
+        return _copy(_description(call.event)) if call.is_answered or call.event.event_id in taken else None
 
     def _call_of(self, message: TaskMessage) -> _Call | None:
         """Return the call that a result answers.
@@ -180,7 +181,10 @@ class ExecutionCalls:
         If a call of 1.x code and a newer one have the same number, it is the one that the result matches.
         """
         number = answered_id(message.event)
-        older, call = self._older.get(number), self._numbered.get(number)
+        call = self._numbered.get(number)
+        if not self._older:
+            return call
+        older = self._older.get(number)
         if older is None:
             return call if call is None or call.older is None else None
         if call is None or call.older is not None:

@@ -67,7 +67,7 @@ class LostWork:
         Raises WorkItemAborted when the work item must be retried, and WorkItemGivenUp when it must not.
         """
         try:
-            result = await self._run(item, run)
+            result = await (self._run_suspect(item, run) if self._is_suspect(item) else run(self._code))
         except WorkItemAborted as aborted:
             if aborted.lost is not None:
                 self._count(item, aborted.lost, deliveries)
@@ -79,9 +79,7 @@ class LostWork:
         self._lost.pop(item, None)
         return result
 
-    async def _run(self, item: WorkItemId, run: Callable[[UserCode], Awaitable[T]]) -> T:
-        if not self._is_suspect(item):
-            return await run(self._code)
+    async def _run_suspect(self, item: WorkItemId, run: Callable[[UserCode], Awaitable[T]]) -> T:
         async with self._one_suspect:
             if self._is_suspect(item):
                 _log.info(
@@ -95,7 +93,7 @@ class LostWork:
         return await run(self._code)
 
     def _is_suspect(self, item: WorkItemId) -> bool:
-        return len(self._lost.get(item, ())) >= MAX_TRIES - 1
+        return bool(self._lost) and len(self._lost.get(item, ())) >= MAX_TRIES - 1
 
     def _count(self, item: WorkItemId, lost: LostRun, deliveries: int) -> None:
         """Count a lost run. Raises WorkItemGivenUp."""

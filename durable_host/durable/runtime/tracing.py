@@ -7,7 +7,7 @@ is recorded at the end. Without a configured SDK no spans are created, and a cal
 """
 
 from collections.abc import Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import msgspec
 
@@ -96,13 +96,16 @@ class Traced:
         return answer
 
 
-@contextmanager
-def activity(message: TaskMessage, scheduled: TaskScheduled) -> Generator[Traced]:
+def activity(message: TaskMessage, scheduled: TaskScheduled) -> AbstractContextManager[Traced]:
     """Open a span for the run of an activity."""
-    parent = scheduled.parent_trace_context
     if not spans.configured():
-        yield Traced(parent, [])
-        return
+        return nullcontext(Traced(scheduled.parent_trace_context, []))
+    return _activity(message, scheduled)
+
+
+@contextmanager
+def _activity(message: TaskMessage, scheduled: TaskScheduled) -> Generator[Traced]:
+    parent = scheduled.parent_trace_context
     tags: dict[str, str | int] = {
         "durabletask.type": "activity",
         "durabletask.task.name": scheduled.name,

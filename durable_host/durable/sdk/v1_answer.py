@@ -72,7 +72,10 @@ def _raised(stack: str | None) -> str | None:
 
 
 def _positions(frame: dict[str, Any], count: int) -> list[str | None]:
-    texts, numbers = frame.get("places") or ([None], [0] * count)
+    places = frame.get("places")
+    if not places:
+        return [None] * count
+    texts, numbers = places
     return [texts[number] for number in numbers]
 
 

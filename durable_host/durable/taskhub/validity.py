@@ -46,7 +46,8 @@ def check(message: TaskMessage, *, is_work_item: bool) -> None:
     if not target.instance_id:
         raise InvalidHubMessage("it has no target instance")
     _instance(target, "OrchestrationInstance")
-    _instance(message.sender, "Sender")
+    if message.sender != target:
+        _instance(message.sender, "Sender")
     _int32(message.episode, "Episode")
     _tags(message.tags, "OrchestrationTags")
     _int32(event.event_id, "EventId")
@@ -79,8 +80,9 @@ def _id(text: str | None, member: str) -> None:
 
 
 def _instance(record: e.OrchestrationInstance, member: str) -> None:
-    _id(record.instance_id, f"InstanceId of {member}")
-    _id(record.execution_id, f"ExecutionId of {member}")
+    for text, name in ((record.instance_id, "InstanceId"), (record.execution_id, "ExecutionId")):
+        if text is not None and not (is_well_formed(text) and not is_too_long(text)):
+            _id(text, f"{name} of {member}")
 
 
 def _parent(record: e.ParentInstance | None, member: str) -> None:
