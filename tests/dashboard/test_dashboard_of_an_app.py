@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from app_dashboard import APP, AppDashboard, app_dashboard, of, write_app
+from other_pytest import pytest_command
 from v2_environment import v2_interpreter
 
 pytestmark = pytest.mark.process
@@ -233,9 +233,8 @@ def test_an_exported_test_passes_with_the_app_and_fails_with_other_code(
 
     def run() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "tests")],
-            cwd=folder, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            pytest_command("-q", str(folder / "tests")), cwd=folder, capture_output=True, text=True, check=False
+        )
 
     passed = run()
     assert passed.returncode == 0, passed.stdout + passed.stderr

@@ -25,6 +25,7 @@ from pathlib import Path
 from doc_pages import Block, Command
 from func_command import start_func
 from host_template import can_fork
+from other_pytest import WITHOUT_OURS
 
 from durable_host.config.ports import reserved
 
@@ -32,8 +33,6 @@ LIMIT = 30.0
 DEFAULT_HUB = "TestHubName"
 COMMAND_LIMIT = 100.0
 DEVELOPMENT = "UseDevelopmentStorage=true"
-PLUGINS_OF_OURS = ("schemathesis", "platformdirs", "xdist", "timeout", "hypothesispytest")
-"""Plugins of pytest that readers do not have. They take more than half of the time that pytest needs to start."""
 _START = re.compile(r"(make start|func (host )?start\b.*|func durable serve\b.*)")
 _ONLY_LOOKS = re.compile(r"(curl (?!.*(-X|-d) )|func durable get-|func doctor|cat )")
 _FAILURE = re.compile(r"error DH|\d failed")
@@ -123,7 +122,7 @@ class Desk:
             **{name: value for name, value in os.environ.items() if name not in hidden},
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONUNBUFFERED": "1",
-            "PYTEST_ADDOPTS": " ".join(f"-p no:{plugin}" for plugin in PLUGINS_OF_OURS),
+            "PYTEST_ADDOPTS": " ".join(WITHOUT_OURS),
             "AzureWebJobsStorage": connection_string,
             "AzureFunctionsJobHost__extensions__durableTask__hubName": hub,
             **({"VIRTUAL_ENV": str(virtual_env)} if virtual_env is not None else {}),

@@ -3,9 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
+from v2_environment import v2_interpreter
 
-from bench import durable_environments
 from durable_host.testing import FunctionApp
 
 APP = """
@@ -30,15 +29,10 @@ async def approve(message: func.QueueMessage, client, note: func.Out[str]):
 """
 
 
-def test_a_message_that_becomes_visible_after_days_approves(request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    assert request.config.cache is not None
-    try:
-        python = durable_environments.v2_environment(request.config.cache.mkdir("durable-environments"))
-    except RuntimeError as error:
-        pytest.skip(str(error))
+def test_a_message_that_becomes_visible_after_days_approves(tmp_path: Path) -> None:
     (tmp_path / "function_app.py").write_text(APP)
     (tmp_path / "host.json").write_text('{"version": "2.0"}')
-    with FunctionApp(tmp_path, python=python) as app:
+    with FunctionApp(tmp_path, python=v2_interpreter()) as app:
         instance = app.start("approval").wait_until(waiting_for="Approval")
         before = app.now
         app.queue("approval-queue").send(instance.id, visible_after=timedelta(days=6))

@@ -2,10 +2,10 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from other_pytest import pytest_command
 
 APP = """
 import azure.durable_functions as df
@@ -148,7 +148,7 @@ def sections(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     tests = "".join(f"\n\ndef test_{number}(function_app):\n    app = function_app\n    {step}\n"
                     for number, step in enumerate(STEPS))  # fmt: skip
     (root / "test_steps.py").write_text(HEAD + tests + CASE)
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--show-capture=no", "."]
+    command = pytest_command("-q", "--tb=short", "--show-capture=no", ".")
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=240)
     _, *parts = _SECTION.split(done.stdout)
     return {int(number): text for number, text in zip(parts[::2], parts[1::2], strict=True)}

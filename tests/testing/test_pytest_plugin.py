@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from other_pytest import pytest_command
 
 from durable_host.errors import ConfigurationError
 from durable_host.testing import FunctionApp
@@ -205,8 +206,7 @@ def run(root: Path) -> Run:
 
 
 def pytest_in(root: Path, *arguments: str) -> str:
-    plugins = ["-p", "no:cacheprovider", "-p", "no:schemathesis"]  # the second one takes a second to load
-    command = [sys.executable, "-m", "pytest", "--strict-markers", *plugins, *arguments]
+    command = pytest_command("--strict-markers", *arguments)
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100, check=False).stdout
 
 

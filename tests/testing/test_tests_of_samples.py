@@ -3,10 +3,10 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 from npm_packages import NpmPackages
+from other_pytest import pytest_command
 from v2_environment import v2_interpreter
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
@@ -19,8 +19,7 @@ def copied(name: str, tmp_path: Path) -> Path:
 
 def output_of_tests(app: Path, **environ: str) -> str:
     """What pytest prints about the tests of an app, none of which fails."""
-    plugins = ["-p", "no:cacheprovider", "-p", "no:schemathesis"]  # the second one takes a second to load
-    command = [sys.executable, "-m", "pytest", "-q", "-rs", *plugins, "--durable-chaos-seed", "1", "tests"]
+    command = pytest_command("-q", "-rs", "--durable-chaos-seed", "1", "tests")
     clean = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     done = subprocess.run(
         command, cwd=app, env={**clean, **environ}, capture_output=True, text=True, timeout=100, check=False
