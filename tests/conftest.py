@@ -1,24 +1,28 @@
-"""For all tests: their tiers, and one in-memory Azurite per session, on free ports."""
+"""For all tests: their tiers, and one Azurite for all processes of a run."""
 
 import gc
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import fast_start  # first: it decides what is kept of the following
 import forked_workers
+import msgspec
 import pytest
 from batched_messages import BatchedMessages
 from examples import register_profiles
 from host_template import fork_worker_template, order_worker
 from npm_packages import NpmPackages
+from shared_azurite import SharedAzurite, start_shared_azurite
 from shares import Shares, is_elsewhere
 from tiers import ProcessGuard, check_tier, has_no_unit_tests, rank, tier_of
 
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
-from durable_host.storage.azurite import AzuriteError, AzuriteProcess, free_connection, start_azurite
+from durable_host.storage.azurite import AzuriteError
 from durable_host.storage.azurite import connection_string as text_of
 
+AZURITE = pytest.StashKey[SharedAzurite]()
 GUARD = ProcessGuard()
 FOLDERS_WITH_THREADS = ("sample", "testing")
 """Their tests start workers in threads that end before the session does."""
@@ -34,8 +38,20 @@ def pytest_configure(config: pytest.Config) -> None:
     fast_start.compile_product()
     if config.option.markexpr == "unit":
         fast_start.keep_files_in_memory()
+    else:
+        config.stash[AZURITE] = SharedAzurite(config)
     if config.getoption("dist", "no") == "each":
         config.pluginmanager.register(Shares(config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """In the controller of pytest-xdist: `node` is one of its workers."""
+    if AZURITE in node.config.stash:
+        try:
+            node.workerinput["azurite"] = msgspec.to_builtins(node.config.stash[AZURITE].next_account())
+        except AzuriteError:
+            del node.config.stash[AZURITE]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -80,22 +96,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 @pytest.fixture(scope="session")
-def azurite() -> Iterator[Connection]:
-    """A running Azurite: the connection to it."""
-    connection, process = _start_azurite()
+def azurite(request: pytest.FixtureRequest) -> Iterator[Connection]:
+    """A running Azurite: the connection to an account that no other process uses."""
+    if shared := getattr(request.config, "workerinput", {}).get("azurite"):
+        yield msgspec.convert(shared, Connection)
+        return
+    connection, process = start_shared_azurite()
     yield connection
     process.stop()
-
-
-def _start_azurite(attempts: int = 3) -> tuple[Connection, AzuriteProcess]:
-    """On other ports when a program that does not ask for any free port was faster."""
-    connection = free_connection()
-    try:
-        return connection, start_azurite(connection)
-    except AzuriteError:
-        if attempts == 1:
-            raise
-        return _start_azurite(attempts - 1)
 
 
 @pytest.fixture(scope="session")

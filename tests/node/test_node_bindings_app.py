@@ -143,7 +143,7 @@ def test_blob_trigger_gets_a_buffer_and_an_input_that_is_missing_is_undefined(
         "buffer": True,
         "size": 256,
         "name": "one.bin",
-        "uri": "/devstoreaccount1/node-blobs/one.bin",
+        "uri": f"/{service.account_name}/node-blobs/one.bin",
         "beside": "missing",
     }
     copy = service.get_blob_client("node-out", "one.bin.copy")

@@ -291,7 +291,7 @@ def test_a_refused_account_is_said(azurite: Connection, change: dict[str, str]) 
         connection = msgspec.structs.replace(
             connection,
             **{
-                f"{service}_endpoint": getattr(azurite, f"{service}_endpoint").replace("devstoreaccount1", "stranger")
+                f"{service}_endpoint": getattr(azurite, f"{service}_endpoint").replace(azurite.account_name, "stranger")
                 for service in ("blob", "queue", "table")
             },
         )

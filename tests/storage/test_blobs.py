@@ -133,4 +133,4 @@ async def test_a_missing_container_is_named(storage: StorageAccount) -> None:
 
 
 async def test_the_url_of_a_blob_holds_no_secret(storage: StorageAccount) -> None:
-    assert storage.blobs.url("c", "a b/é").endswith("/devstoreaccount1/c/a%20b/%C3%A9")
+    assert storage.blobs.url("c", "a b/é").endswith(f"/{storage.connection.account_name}/c/a%20b/%C3%A9")
