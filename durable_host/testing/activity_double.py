@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import msgspec
 
-from durable_host.testing.behaviours import Answer, Behaviours, CodeLanguage, error_in_place
+from durable_host.testing.behaviours import Answer, Behaviours, CodeLanguage, Raised, error_in_place
 from durable_host.testing.comparison_text import difference, indented, short_text, value_text
 from durable_host.testing.sdk_json import matches, taken
 from durable_host.testing.stand_ins import Replacement
@@ -41,6 +41,8 @@ class ActivityDouble:
     replaces it. The functions of the app get values as JSON has them; so do the doubles.
     """
 
+    __slots__ = ("_behaviours", "_language", "_recorded", "name")
+
     def __init__(
         self,
         name: str,
@@ -58,7 +60,12 @@ class ActivityDouble:
         return self
 
     def returns_each(self, *values: Any) -> Self:
-        """Return one value for each call. The call after the last one fails, unless another behaviour follows."""
+        """Return one value for each call. The call after the last one fails, unless another behaviour follows.
+
+        Raises TypeError without values, and like `returns`.
+        """
+        if not values:
+            raise TypeError("returns_each needs at least one value.")
         for value in values:
             self._behaviours.add(Replacement(self._language.encode(value)), times=1)
         text = f"The double of '{self.name}' has returned all {len(values)} values of returns_each."
@@ -66,7 +73,7 @@ class ActivityDouble:
         self._behaviours.end_with(Replacement(error=failure))
         return self
 
-    def fails_with(self, error: BaseException | str, *, times: int | None = None, type: str | None = None) -> Self:
+    def fails_with(self, error: Raised, *, times: int | None = None, type: str | None = None) -> Self:
         """Fail like a function that raises `error`: the orchestrator gets what it gets from its SDK then.
 
         A text is the message of a general error of the language, or of the error `type`, such as
@@ -86,8 +93,8 @@ class ActivityDouble:
         return self
 
     def real(self) -> Self:
-        """Run the app's own function again."""
-        self._behaviours.clear()
+        """Run the app's own function again, after the behaviours with limits that were set before."""
+        self._behaviours.add(None)
         return self
 
     @property

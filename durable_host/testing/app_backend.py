@@ -1,6 +1,7 @@
 """The port below the test API: an app in memory and virtual time, or a real host with real time."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -53,6 +54,10 @@ class AppBackend(Protocol):
     @property
     def looks_after(self) -> int:
         """After so many steps of time, it is checked whether time alone can continue an instance."""
+        ...
+
+    def at_once(self) -> AbstractContextManager[None]:
+        """In this block, what reads the app does not wait without end for functions that run; it may fail instead."""
         ...
 
     def rest(self) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Generator
+from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
 
 import aiohttp
@@ -36,6 +36,7 @@ _log = logging.getLogger("Host.Startup")
 
 BASE_URL = "http://localhost:7071"
 _GRACE = 1.0
+_MOMENT = 1.0
 _LOOKS_EVERY = 0.001
 
 
@@ -80,6 +81,7 @@ class AppInMemory:
         self._doubles: Doubles | None = None
         self._session: aiohttp.ClientSession | None = None
         self._chaos: ChaosStage | None = None
+        self._patience: float | None = None
         self.web = WebInMemory(self._config, self._pool, self._invoker, BASE_URL)
         self._ending = AsyncExitStack()
         self._ending.callback(self.clock.bound.log_again)
@@ -160,10 +162,24 @@ class AppInMemory:
         """Like `settle`, for a step that changes nothing. After an EndlessWork, it is possible without another one."""
         is_known = self.clock.bound.is_reported
         try:
-            await self.settle()
+            async with asyncio.timeout(self._patience):
+                await self.settle()
+        except TimeoutError:
+            if self._patience is None:
+                raise
+            self._patience = 0.0
         except EndlessWork:
             if not is_known:
                 raise
+
+    @contextmanager
+    def reads_at_once(self) -> Generator[None, None, None]:
+        """In this block, `settle_to_read` waits for a function only a moment, and only once."""
+        self._patience = _MOMENT
+        try:
+            yield
+        finally:
+            self._patience = None
 
     def begin_step(self) -> None:
         """The test does something with the app, not the app with a function of the test."""

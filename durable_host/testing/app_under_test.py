@@ -8,6 +8,7 @@ from typing import Any, Self
 from durable_host.testing.activity_double import ActivityDouble
 from durable_host.testing.app_backend import AppBackend
 from durable_host.testing.app_keys import AppKeys
+from durable_host.testing.argument_values import check_text
 from durable_host.testing.container_handle import ContainerHandle
 from durable_host.testing.entity_handle import EntityHandle
 from durable_host.testing.http_client import HttpClient
@@ -67,10 +68,15 @@ class AppUnderTest(Settled):
 
         Raises UnknownFunction, InvalidArgument, InstanceExists; EndlessWork like every method that lets the app run.
         """
-        return self.instance(self._backend.start(orchestrator, input, instance_id, version))
+        check_text("orchestrator", orchestrator)
+        if instance_id is not None:
+            check_text("instance_id", instance_id)
+        sent = self._backend.doubles.as_input(input)
+        return self.instance(self._backend.start(orchestrator, sent, instance_id, version))
 
     def instance(self, instance_id: str) -> InstanceHandle:
         """The instance with this ID. It need not exist yet."""
+        check_text("instance_id", instance_id)
         return InstanceHandle(self._backend, instance_id)
 
     def instances(self, *, name: str | None = None, status: Any = None) -> list[InstanceHandle]:
@@ -152,6 +158,12 @@ class AppUnderTest(Settled):
     def logs(self) -> list[LogEntry]:
         """The lines of the host and of the functions since the last reset."""
         return self._backend.logs
+
+
+def failure_report(app: AppUnderTest) -> str:
+    """`report()` of a test that has failed, perhaps because a function does not end."""
+    with app._backend.at_once():  # pyright: ignore[reportPrivateUsage]
+        return app.report()
 
 
 def rest(app: AppUnderTest) -> None:

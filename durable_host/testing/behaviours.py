@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from durable_host.testing.loop_thread import in_callback
+from durable_host.testing.sdk_json import plain_json
 from durable_host.testing.stand_ins import ErrorInPlace, Replacement
 
 __tracebackhide__ = True
@@ -19,22 +20,28 @@ __tracebackhide__ = True
 Answer = Callable[[Any], Any]
 """A function that gets the value of a call. Its result, or what it raises, replaces the real thing."""
 
+Raised = BaseException | type[BaseException] | str
+"""An exception or its class, as `raise` takes them, or a message."""
 
 _MACHINERY = (__file__, str(Path(asyncio.__file__).parent), str(Path(concurrent.futures.__file__).parent))
 """The files of the frames between the app and a function of the test."""
 
 
 class CodeLanguage(msgspec.Struct, frozen=True):
-    """How the app's code differs: the encoding of values, and the name of a general error."""
+    """How the app's code differs: the encoding of values, and the name of a general error.
+
+    `encode_event` is how its client encodes events and the inputs of signals.
+    """
 
     encode: Callable[[Any], str]
     error_type: str
+    encode_event: Callable[[Any], str] = plain_json
 
 
 class _Behaviour:
-    """One thing that a double does, `times` times (None: forever): a replacement, or what a function answers."""
+    """One thing that a double does, `times` times (None: forever): a replacement, an answer, or nothing."""
 
-    def __init__(self, does: Replacement | Answer, times: int | None) -> None:
+    def __init__(self, does: Replacement | Answer | None, times: int | None) -> None:
         self.does = does
         self.times = times
 
@@ -50,10 +57,15 @@ class Behaviours:
         self._queue: list[_Behaviour] = []
         self._rest: Replacement | None = None
 
-    def add(self, does: Replacement | Answer, *, times: int | None = None) -> None:
-        """Do this `times` times, or from then on. Raises ValueError if that is less than once."""
+    def add(self, does: Replacement | Answer | None, *, times: int | None = None) -> None:
+        """Do this `times` times, or from then on; None lets the real thing happen.
+
+        Raises ValueError if that is less than once, TypeError for what is no function.
+        """
         if times is not None and times < 1:
             raise ValueError(f"times is {times}, expected at least 1, or None for every call.")
+        if does is not None and not isinstance(does, Replacement) and not callable(does):
+            raise TypeError(f"runs needs a function, not {does!r}.")
         if self._queue and self._queue[-1].times is None:
             self._queue.clear()
         self._queue.append(_Behaviour(does, times))
@@ -62,10 +74,6 @@ class Behaviours:
     def end_with(self, replacement: Replacement) -> None:
         """Do this when the queue is empty, unless another behaviour is added."""
         self._rest = replacement
-
-    def clear(self) -> None:
-        self._queue.clear()
-        self._rest = None
 
     async def replacement_of(self, value: Any) -> Replacement | None:
         """What the next call, with this value, does instead of the real thing; None if that happens."""
@@ -84,11 +92,16 @@ class Behaviours:
         return self._rest
 
 
-def error_in_place(error: BaseException | str, general_type: str, type_name: str | None = None) -> ErrorInPlace:
+def error_in_place(error: Raised, general_type: str, type_name: str | None = None) -> ErrorInPlace:
     """The error that user code appears to raise. Its traceback shows the line of the test.
 
-    A text gets the type `general_type`; `type_name` replaces any type.
+    A text gets the type `general_type`; `type_name` replaces any type. A class is raised without arguments, as `raise`
+    does. Raises TypeError for other values.
     """
+    if isinstance(error, type):
+        error = error()
+    if not isinstance(error, str | BaseException):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"fails_with needs an exception or a text, not {error!r}.")
     name, message = (general_type, error) if isinstance(error, str) else (type(error).__name__, str(error))
     name = type_name or name
     return ErrorInPlace(name, message, f"Traceback (most recent call last):\n{line_of_test()}{name}: {message}")

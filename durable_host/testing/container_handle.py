@@ -6,6 +6,7 @@ from typing import Self
 from durable_host.storage.account import StorageAccount
 from durable_host.storage.errors import NotFound
 from durable_host.testing.app_backend import AppBackend
+from durable_host.testing.argument_values import as_bytes
 from durable_host.testing.settled import Settled
 
 __tracebackhide__ = True
@@ -21,7 +22,7 @@ class ContainerHandle(Settled):
 
     def upload(self, blob: str, data: str | bytes, *, metadata: Mapping[str, str] | None = None) -> Self:
         """Write a blob, replacing an existing one, and run everything that follows. Text is written as UTF-8."""
-        content = data.encode() if isinstance(data, str) else data
+        content = as_bytes(data, "a blob", "json.dumps")
 
         async def put(account: StorageAccount) -> None:
             try:

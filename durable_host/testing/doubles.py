@@ -1,6 +1,7 @@
 """The doubles of one test: those of activities and of output bindings, and what they have recorded."""
 
 import difflib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from durable_host.testing.behaviours import CodeLanguage
 from durable_host.testing.http_doubles import CALL_HTTP, as_response, http_activity
 from durable_host.testing.json_values import value_of
 from durable_host.testing.output_recorder import OutputRecorder, values_of
-from durable_host.testing.sdk_json import plain_json, typed_json
+from durable_host.testing.sdk_json import plain_json, strict_json, typed_json
 from durable_host.testing.stand_ins import ACTIVITY_TRIGGER, ActivityRun, OutputWrite, Replacement
 
 __tracebackhide__ = True
@@ -49,7 +50,8 @@ def _is_activity(function: FunctionMetadata) -> bool:
 def language_of(runtime: str, sdk_versions: Mapping[str, str]) -> CodeLanguage:
     """How the code of an app of this worker runtime differs from that of others."""
     is_v1 = runtime == "python" and sdk_versions.get("azure-functions-durable", "").startswith(("0.", "1."))
-    return CodeLanguage(typed_json if is_v1 else plain_json, _GENERAL_ERRORS.get(runtime, "Exception"))
+    error_type = _GENERAL_ERRORS.get(runtime, "Exception")
+    return CodeLanguage(typed_json, error_type, strict_json) if is_v1 else CodeLanguage(plain_json, error_type)
 
 
 class Doubles:
@@ -63,6 +65,14 @@ class Doubles:
         self._calls: defaultdict[str, list[ActivityCall]] = defaultdict(list)
         self._values: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
         self._running: dict[str, tuple[str, int]] = {}
+
+    def as_input(self, value: Any) -> Any:
+        """The value as JSON has it when a client of the app's SDK starts an orchestration with it. Raises TypeError."""
+        return json.loads(self._language.encode(value))
+
+    def as_event(self, value: Any) -> Any:
+        """The same for the data of an event, and the input of a signal."""
+        return json.loads(self._language.encode_event(value))
 
     def activity(self, name: str) -> ActivityDouble:
         """The double of an activity, by durable name or function name; "call_http" is that of all HTTP requests.
@@ -103,7 +113,8 @@ class Doubles:
         self._running[run.run_id] = (run.function, len(calls))
         calls.append(call)
         double = self._activities.get(run.function)
-        replacement = None if double is None else await double.replacement_of(value)
+        # The function of a test may change what it gets, but not what is recorded.
+        replacement = None if double is None else await double.replacement_of(value_of(run.input))
         return None if replacement is None else as_response(replacement, run.function)
 
     async def activity_ended(self, run_id: str, output: str | None, error: str | None) -> None:
@@ -119,7 +130,7 @@ class Doubles:
         values = values_of(write.type, write.value)
         self._values[key].extend(values)
         recorder = self._outputs.get(key)
-        return None if recorder is None else await recorder.replacement_of(values)
+        return None if recorder is None else await recorder.replacement_of(values_of(write.type, write.value))
 
     def _output_key(self, function: str, binding: str | None) -> tuple[str, str]:
         outputs = self._names.outputs

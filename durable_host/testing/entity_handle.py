@@ -19,7 +19,7 @@ class EntityHandle(Settled):
 
     def signal(self, operation: str, input: Any = None) -> Self:
         """Send an operation, and run everything that follows."""
-        self._backend.signal_entity(self.name, self.key, operation, input)
+        self._backend.signal_entity(self.name, self.key, operation, self._backend.doubles.as_event(input))
         return self
 
     @property

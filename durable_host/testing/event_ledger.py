@@ -7,7 +7,9 @@ from typing import Any, Final
 import msgspec
 
 from durable_host.dashboard.views.ledger import LedgerEvent, LedgerFate
+from durable_host.testing.comparison_text import short_text
 from durable_host.testing.json_values import as_json, value_of
+from durable_host.testing.sdk_json import matches
 from durable_host.testing.wait_condition import ANY
 
 __tracebackhide__ = True
@@ -93,10 +95,10 @@ class EventLedger:
 
     def assert_taken(self, name: str, data: Any = ANY, *, times: int | None = None) -> None:
         """A wait has taken an event with this name, with this data and exactly so many `times` if given."""
-        found = [event for event in self.of(name) if event.is_taken and (data is ANY or event.data == data)]
+        found = [event for event in self.of(name) if event.is_taken and (data is ANY or matches(data, event.data))]
         if found and (times is None or len(found) == times):
             return
-        what = f"'{name}'" if data is ANY else f"'{name}' with the data {as_json(data)}"
+        what = f"'{name}'" if data is ANY else f"'{name}' with the data {short_text(data)}"
         if times is None:
             self._fail(f"No event {what} was taken by {self._title}")
         self._fail(f"{self._title} has taken {_counted(len(found))} {what}, not {times}")

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from durable_host.config.suggestion import closest
-from durable_host.durable.model.events import EVENT_CLASS_BY_NAME, HistoryEvent
+from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.taskhub.azure.history_json import write_history
 from durable_host.testing.history_row import (
     EPISODE_ROWS,
     HistoryRow,
     RowPattern,
+    check_pattern,
     is_match,
     pattern_text,
     pattern_type,
@@ -75,11 +75,8 @@ class InstanceHistory:
         )
 
     def assert_not_contains(self, pattern: RowPattern) -> None:
-        """The history has no such event. Raises ValueError for a type that no event has."""
-        kind = pattern_type(pattern)
-        if kind is not None and kind not in EVENT_CLASS_BY_NAME:
-            hint = closest(kind, EVENT_CLASS_BY_NAME)
-            raise ValueError(f"'{kind}' is not a type of events.{f' Did you mean {hint}?' if hint else ''}")
+        """The history has no such event. Raises ValueError for a type or a member that no event has."""
+        check_pattern(pattern)
         for number, row in enumerate(self.events, 1):
             if is_match(pattern, row):
                 raise AssertionError(

@@ -1,15 +1,17 @@
 """The rows of a history, and the patterns that describe them in tests."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
 import msgspec
 
-from durable_host.dashboard.views.history_table import HistoryTable
-from durable_host.durable.model.events import HistoryEvent
+from durable_host.config.suggestion import closest
+from durable_host.dashboard.views.history_table import HistoryTable, record_names
+from durable_host.durable.model.events import EVENT_CLASS_BY_NAME, HistoryEvent
 from durable_host.testing.json_values import as_json, received_value
+from durable_host.testing.sdk_json import matches
 
 __tracebackhide__ = True
 
@@ -20,6 +22,7 @@ EPISODE_ROWS = frozenset({"OrchestratorStarted", "OrchestratorCompleted"})
 """The types of rows that only begin and end an episode."""
 
 _LONGEST = 100
+_IN_OTHER_MEMBERS = frozenset({"input", "result", "reason"})
 
 
 class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +63,17 @@ def is_match(pattern: RowPattern, row: HistoryRow) -> bool:
     if isinstance(pattern, str):
         kind, _, name = pattern.partition(" ")
         return row.type == kind and (not name or row.name == name)
-    return all(_field(row, name) == value for name, value in pattern.items())
+    return all(matches(value, _field(row, name)) for name, value in pattern.items())
+
+
+def check_pattern(pattern: RowPattern) -> None:
+    """Raise ValueError for a type that no event has, or for a member that no row has: nothing would match."""
+    kind = pattern_type(pattern)
+    if kind is not None and kind not in EVENT_CLASS_BY_NAME:
+        raise ValueError(f"'{kind}' is not a type of events.{_hint(kind, EVENT_CLASS_BY_NAME)}")
+    for name in () if isinstance(pattern, str) else pattern:
+        if name not in _MEMBERS:
+            raise ValueError(f"'{name}' is not a member of the rows of a history.{_hint(name, _MEMBERS)}")
 
 
 def pattern_type(pattern: RowPattern) -> str | None:
@@ -98,3 +111,11 @@ def _field(row: HistoryRow, name: str) -> Any:
     if name in row.__struct_fields__ and name != "fields":
         return getattr(row, name)
     return cast("Any", row.fields.get(name))
+
+
+_MEMBERS = frozenset(HistoryRow.__struct_fields__) - {"fields"} | record_names() - _IN_OTHER_MEMBERS
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = closest(name, known)
+    return f" Did you mean {near}?" if near else ""

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from durable_host.durable.api.errors import InstanceNotFound
 from durable_host.testing.app_backend import AppBackend
+from durable_host.testing.argument_values import check_text
 from durable_host.testing.event_ledger import EventLedger, external_event
 from durable_host.testing.history_assertions import InstanceHistory
 from durable_host.testing.history_row import history_rows
@@ -132,8 +133,11 @@ class InstanceHandle(Settled):
         return self
 
     def raise_event(self, name: str, data: Any = None) -> Self:
-        """Send an event, like a JSON body posted to `sendEventPostUri`."""
-        self._backend.raise_event(self.id, name, data)
+        """Send an event, like a JSON body posted to `sendEventPostUri`. Raises ValueError for an empty name."""
+        check_text("name", name)
+        if not name:
+            raise ValueError("An event needs a name.")
+        self._backend.raise_event(self.id, name, self._backend.doubles.as_event(data))
         return self
 
     def terminate(self, reason: str | None = None) -> Self:
@@ -154,7 +158,12 @@ class InstanceHandle(Settled):
         return self
 
     def restart(self, *, new_id: str | None = None) -> "InstanceHandle":
-        """Start the same orchestrator with the same input, under a new ID unless `new_id` names one."""
+        """Start the same orchestrator with the same input, under a new ID unless `new_id` names one.
+
+        The instance's own ID starts it again in its place.
+        """
+        if new_id is not None:
+            check_text("new_id", new_id)
         return InstanceHandle(self._backend, self._backend.restart(self.id, new_id))
 
     def purge(self) -> Self:

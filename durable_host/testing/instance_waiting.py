@@ -8,6 +8,7 @@ from durable_host.testing.history_row import history_rows
 from durable_host.testing.instance_record import Instance, StillRunning
 from durable_host.testing.instance_report import view_report
 from durable_host.testing.instance_wait import as_instance_wait
+from durable_host.testing.time_span import checked_span
 from durable_host.testing.wait_condition import TERMINAL, WaitCondition
 
 __tracebackhide__ = True
@@ -22,7 +23,8 @@ def let_time_pass(
 ) -> None:
     """Return when the condition is met and `also()` is true. Raises StillRunning if that does not happen."""
     waiting = _Waiting(backend, instance_id, condition)
-    end = backend.now + (limit if limit is not None else backend.longest_wait)
+    longest = checked_span("limit", limit)
+    end = backend.now + (longest if longest is not None else backend.longest_wait)
     steps = 0
     while True:
         backend.settle()

@@ -37,10 +37,11 @@ class LoopThread:
     def loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
+    def run(self, work: Coroutine[Any, Any, T], limit: float | None = None) -> T:
         """Run `work` in the loop and wait for the result. Interrupting the wait cancels the work.
 
-        Raises RuntimeError in the thread of the loop, which would wait for itself, and after `close`.
+        Raises RuntimeError in the thread of the loop, which would wait for itself, and after `close`; TimeoutError
+        after `limit` seconds.
         """
         if self._loop.is_closed():
             work.close()
@@ -50,7 +51,7 @@ class LoopThread:
             raise RuntimeError("The app waits for this async function, which cannot call the app. Use a plain one.")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return future.result()
+            return future.result(limit)
         except BaseException:
             future.cancel()
             raise

@@ -1,7 +1,8 @@
 """`AppBackend` in this process: the app's worker is loaded once, everything else is in memory and in virtual time."""
 
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,8 @@ __tracebackhide__ = True
 T = TypeVar("T")
 
 _CLOSED = "The app is closed."
+_REPORT_SECONDS = 10.0
+"""How long each part of the report of a failure may take."""
 
 _BETWEEN_TURNS = timestamp.TICKS_PER_SECOND // 1000
 """At 2.x orchestrators, each turn is a microsecond later than the one before, and so are the timers that it creates."""
@@ -56,6 +59,7 @@ class MemoryBackend:
         self._indexed: IndexedApp | None = None
         self._app: AppInMemory | None = None
         self._views = ViewReader()
+        self._limit: float | None = None
         try:
             self._indexed = self.run(
                 IndexedApp.load(root, {**os.environ, **settings}, python=python, keeps_accounts=keeps_accounts)
@@ -70,7 +74,7 @@ class MemoryBackend:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the event loop of the app."""
-        return self._thread.run(work)
+        return self._thread.run(work, self._limit)
 
     @property
     def app(self) -> AppInMemory:
@@ -110,6 +114,15 @@ class MemoryBackend:
         self._logs.listen(self._indexed.config.host.logging)
         begin = start if start is not None else self._begin
         self._app = self.run(AppInMemory.start(self._indexed, begin, self._http.count_streams))
+
+    @contextmanager
+    def at_once(self) -> Generator[None, None, None]:
+        self._limit = _REPORT_SECONDS
+        try:
+            with self.app.reads_at_once():
+                yield
+        finally:
+            self._limit = None
 
     def rest(self) -> None:
         self._logs.close()

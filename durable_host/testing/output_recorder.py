@@ -12,7 +12,7 @@ from typing import Any, Self, cast
 import msgspec
 
 from durable_host.invocation.datum import Datum
-from durable_host.testing.behaviours import Answer, Behaviours, error_in_place, line_of_test
+from durable_host.testing.behaviours import Answer, Behaviours, Raised, error_in_place, line_of_test
 from durable_host.testing.comparison_text import difference, indented, short_text, value_text
 from durable_host.testing.json_values import value_of
 from durable_host.testing.sdk_json import matches, taken
@@ -31,6 +31,8 @@ class OutputRecorder:
     replaces it.
     """
 
+    __slots__ = ("_behaviours", "_recorded", "binding", "function")
+
     def __init__(self, function: str, binding: str, recorded: Callable[[], Sequence[Any]]) -> None:
         self.function = function
         self.binding = binding
@@ -42,7 +44,7 @@ class OutputRecorder:
         self._behaviours.add(Replacement(), times=times)
         return self
 
-    def fails_with(self, error: BaseException | str, *, times: int | None = None, type: str | None = None) -> Self:
+    def fails_with(self, error: Raised, *, times: int | None = None, type: str | None = None) -> Self:
         """Fail the call of the function, as when its output cannot be written, although its code has succeeded."""
         failure = error_in_place(error, _GENERAL_ERROR, type)
         stack = f"  while writing the output binding '{self.binding}'\n{line_of_test()}".rstrip()
@@ -59,8 +61,8 @@ class OutputRecorder:
         return self
 
     def real(self) -> Self:
-        """Write the values again."""
-        self._behaviours.clear()
+        """Write the values again, after the behaviours with limits that were set before."""
+        self._behaviours.add(None)
         return self
 
     @property
@@ -74,7 +76,7 @@ class OutputRecorder:
     @property
     def json(self) -> list[Any]:
         """The values, with texts and bytes decoded as JSON. Raises ValueError if one is not JSON."""
-        return [json.loads(value) if isinstance(value, str | bytes) else value for value in self.values]
+        return [self._decoded(value) if isinstance(value, str | bytes) else value for value in self.values]
 
     def assert_wrote(self, *expected: Any) -> None:
         """Each of these values was written. A text that is JSON equals its text and its decoded value."""
@@ -107,6 +109,12 @@ class OutputRecorder:
     async def replacement_of(self, values: Sequence[Any]) -> Replacement | None:
         """What happens instead of writing these values; None if they are written."""
         return await self._behaviours.replacement_of(list(values))
+
+    def _decoded(self, value: str | bytes) -> Any:
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"A value of the {self._name} is not JSON: {error}.\n{self._described()}") from None
 
     @property
     def _name(self) -> str:

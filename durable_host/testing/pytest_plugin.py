@@ -197,7 +197,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         for name in _FIXTURES:
             app = getattr(item, "funcargs", {}).get(name)
             if app is not None:
+                from durable_host.testing.app_under_test import failure_report
+
                 with contextlib.suppress(Exception):
-                    if text := app.report():
+                    if text := failure_report(app):
                         report.sections.append((f"Instances of {name}", text))
     return report

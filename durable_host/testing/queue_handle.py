@@ -8,7 +8,9 @@ from durable_host.bindings.queue_text import UndecodableMessage, decode, encode
 from durable_host.storage.account import StorageAccount
 from durable_host.storage.errors import NotFound
 from durable_host.testing.app_backend import AppBackend
+from durable_host.testing.argument_values import as_bytes
 from durable_host.testing.settled import Settled
+from durable_host.testing.time_span import checked_span
 from durable_host.triggers.queue.disposition import POISON_SUFFIX
 
 __tracebackhide__ = True
@@ -35,9 +37,10 @@ class QueueHandle(Settled):
         if json is not _NOTHING and content:
             raise TypeError("send needs either a text or json, not both.")
         text = content if json is _NOTHING else json_format.dumps(json, ensure_ascii=False)
-        data = text.encode() if isinstance(text, str) else text
+        data = as_bytes(text, "a message", "json=")
         encoded = encode(data, self._backend.message_encoding)
-        hidden = visible_after.total_seconds() if visible_after is not None else 0.0
+        later = checked_span("visible_after", visible_after)
+        hidden = later.total_seconds() if later is not None else 0.0
 
         async def put(account: StorageAccount) -> None:
             try:

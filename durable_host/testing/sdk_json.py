@@ -20,6 +20,11 @@ def typed_json(value: Any) -> str:
     return _dumped(value, _typed)
 
 
+def strict_json(value: Any) -> str:
+    """JSON text without custom objects, as of events in the 1.x SDK. Raises TypeError for them."""
+    return _dumped(value, _refused)
+
+
 def _dumped(value: Any, default: Callable[[Any], Any]) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, default=default)
@@ -68,6 +73,10 @@ def _typed(value: Any) -> Any:
         raise _refusal(value)
     kind = value.__class__
     return {"__class__": kind.__name__, "__module__": kind.__module__, "__data__": hook(value)}
+
+
+def _refused(value: Any) -> Any:
+    raise _refusal(value)
 
 
 def _hook_of(value: Any) -> Callable[[Any], Any] | None:

@@ -6,10 +6,11 @@ from typing import Any, Final
 import msgspec
 
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
+from durable_host.testing.comparison_text import short_text
 from durable_host.testing.history_row import HistoryRow
 from durable_host.testing.instance_record import Instance
 from durable_host.testing.instance_wait import InstanceWait
-from durable_host.testing.json_values import as_json
+from durable_host.testing.sdk_json import matches
 
 __tracebackhide__ = True
 
@@ -56,7 +57,7 @@ class WaitCondition(msgspec.Struct, frozen=True, kw_only=True):
             return False
         if self.status is not None and one.status != self.status:
             return False
-        return self.custom_status is ANY or one.custom_status == self.custom_status
+        return self.custom_status is ANY or matches(self.custom_status, one.custom_status)
 
     def is_met_in(self, waits: list[InstanceWait], rows: list[HistoryRow]) -> bool:
         """Whether the waits and the history are as they must be."""
@@ -73,7 +74,7 @@ class WaitCondition(msgspec.Struct, frozen=True, kw_only=True):
         if self.status is not None:
             yield f"to be {self.status}"
         if self.custom_status is not ANY:
-            yield f"to have the custom status {as_json(self.custom_status)}"
+            yield f"to have the custom status {short_text(self.custom_status)}"
         if self.waiting_for is not None:
             yield f"to wait for '{self.waiting_for}'"
         if self.calls is not None:

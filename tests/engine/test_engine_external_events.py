@@ -81,6 +81,20 @@ def test_an_early_event_in_another_case_is_told_when_the_wait_begins():
     assert told(world) == [(codes.EVENT_CASE_DIFFERS, "APPROVAL")]
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_an_event_in_another_case_is_told_once_although_the_code_waits_again(mode):
+    def orch(context):
+        for _ in range(3):
+            yield context.wait_for_external_event("Approval")
+
+    world = World([orch], mode=mode)
+    world.deliver(world.start("orch"))
+    world.deliver(raised("approval", 1), time=1)
+    world.deliver(raised("Approval", 2), time=2)
+    world.deliver(raised("Approval", 3), time=3)
+    assert told(world) == [(codes.EVENT_CASE_DIFFERS, "approval")]
+
+
 def test_an_event_that_nobody_took_is_told_at_the_end():
     def orch(context):
         yield context.call_activity("A")

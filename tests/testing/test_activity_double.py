@@ -139,6 +139,43 @@ def test_the_apps_own_function_can_be_restored(calls: _Calls, charge: ActivityDo
     assert calls.call() == '"real"'
 
 
+def test_the_apps_own_function_follows_behaviours_with_limits(calls: _Calls, charge: ActivityDouble) -> None:
+    charge.fails_with("x", times=1).returns_each(1).real()
+    assert [calls.call() for _ in range(4)] == ["Exception: x", "1", '"real"', '"real"']
+
+
+def test_a_class_of_errors_is_raised_as_python_does(calls: _Calls, charge: ActivityDouble) -> None:
+    charge.fails_with(TimeoutError)
+    assert calls.call() == "TimeoutError: "
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "told"),
+    [
+        (lambda charge: charge.fails_with(None), "fails_with needs an exception or a text, not None"),
+        (lambda charge: charge.runs(5), "runs needs a function, not 5"),
+        (lambda charge: charge.returns_each(), "returns_each needs at least one value"),
+    ],
+)
+def test_a_behaviour_that_makes_no_sense_is_refused_where_it_is_set(
+    charge: ActivityDouble, behaviour: Callable[[Any], object], told: str
+) -> None:
+    with pytest.raises(TypeError, match=told):
+        behaviour(charge)
+
+
+@pytest.mark.parametrize("name", ["return_value", "side_effect"])
+def test_the_attributes_of_mocks_are_refused(charge: Any, name: str) -> None:
+    with pytest.raises(AttributeError, match=name):
+        setattr(charge, name, 5)
+
+
+def test_a_function_of_the_test_cannot_change_what_is_recorded(calls: _Calls, charge: ActivityDouble) -> None:
+    charge.runs(lambda order: order.pop("amount"))
+    assert calls.call('{"amount": 3}') == "3"
+    charge.assert_called_once_with({"amount": 3})
+
+
 @pytest.mark.parametrize("times", [0, -1])
 def test_a_behaviour_happens_at_least_once(charge: ActivityDouble, times: int) -> None:
     with pytest.raises(ValueError, match="expected at least 1"):
@@ -238,7 +275,8 @@ def test_a_value_that_json_does_not_have_is_refused_where_it_is_given(charge: Ac
 def test_each_language_has_its_general_error(
     runtime: str, versions: dict[str, str], error_type: str, encode: Callable[[Any], str]
 ) -> None:
-    assert language_of(runtime, versions) == CodeLanguage(encode, error_type)
+    language = language_of(runtime, versions)
+    assert (language.encode, language.error_type) == (encode, error_type)
 
 
 def test_retries_are_counted_as_attempts(calls: _Calls, charge: ActivityDouble) -> None:

@@ -2,16 +2,18 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from v2_environment import v2_interpreter
 
 from durable_host.durable.api.errors import InstanceNotFound, UnknownFunction
 from durable_host.testing import FunctionApp, StillRunning, assert_replays
+from durable_host.testing.app_under_test import failure_report
 
 APP = """
 import logging
@@ -331,12 +333,61 @@ def test_time_waits_for_the_worker_that_replaces_a_dead_one(app: FunctionApp) ->
     assert app.reset().start("approval").status == "Running"
 
 
-def test_a_function_that_still_runs_does_not_hold_up_the_next_test(app: FunctionApp) -> None:
+def _start_what_does_not_end(app: FunctionApp) -> None:
     backend = app._memory
     backend.run(backend.app.client.start("slow"))  # without waiting, as in a test that is interrupted
     while not any(line.text.startswith("Executing 'Functions.sleeps'") for line in app.logs):
         time.sleep(0.01)
+
+
+def test_a_function_that_still_runs_does_not_hold_up_the_next_test(app: FunctionApp) -> None:
+    _start_what_does_not_end(app)
     assert app.reset().start("approval").status == "Running"
+
+
+def test_a_function_that_still_runs_does_not_hold_up_the_report_of_a_failure(app: FunctionApp) -> None:
+    _start_what_does_not_end(app)
+    assert "activity 'sleeps'" in failure_report(app)
+
+
+class Size:
+    """An object that the SDK can send."""
+
+    @staticmethod
+    def to_json(_: "Size") -> str:
+        return "XL"
+
+
+def test_an_input_may_be_an_object_that_the_sdk_sends(app: FunctionApp, request: pytest.FixtureRequest) -> None:
+    typed = {"__class__": "Size", "__module__": __name__, "__data__": "XL"}
+    assert app.start("approval", Size()).input == ("XL" if "[2.x]" in request.node.name else typed)
+
+
+@pytest.mark.parametrize(
+    ("misuse", "told"),
+    [
+        (lambda app: app.start("approval", b"x"), "JSON cannot represent a value of the type bytes"),
+        (lambda app: app.start("approval", instance_id=UUID(int=1)), "instance_id needs a text, not UUID"),
+        (lambda app: app.start(None), "orchestrator needs a text, not None"),
+        (lambda app: app.start("approval").raise_event("Approval", {1}), "JSON cannot represent .* set"),
+        (lambda app: app.start("approval").wait(5), r"limit needs a timedelta such as timedelta\(days=3\), not 5"),
+        (lambda app: app.start("approval").restart(new_id=False), "new_id needs a text, not False"),
+        (lambda app: app.advance(day=1), "advance takes weeks, days, .* not day"),
+        (lambda app: app.queue("orders").send({"id": 1}), "a message is text or bytes, not dict. Use json="),
+        (lambda app: app.queue("orders").send("x", visible_after=5), "visible_after needs a timedelta"),
+        (lambda app: app.container("files").upload("a", {"id": 1}), "a blob is text or bytes, not dict"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_by_name(
+    app: FunctionApp, misuse: Callable[[FunctionApp], object], told: str
+) -> None:
+    with pytest.raises(TypeError, match=told):
+        misuse(app)
+
+
+def test_an_event_needs_a_name(app: FunctionApp) -> None:
+    with pytest.raises(ValueError, match="An event needs a name"):
+        app.start("approval").raise_event("")
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,17 @@ ALL: list[RowPattern] = [
 ]
 
 
+class MappingOf:
+    """An object that the SDK can send."""
+
+    def __init__(self, **members: str) -> None:
+        self.members = members
+
+    @staticmethod
+    def to_json(value: "MappingOf") -> dict[str, str]:
+        return value.members
+
+
 def test_rows_have_decoded_values_and_the_names_of_their_calls() -> None:
     started, completed = HISTORY.events[1], HISTORY.events[9]
     assert (started.name, started.data) == ("approval", {"amount": 3})
@@ -133,6 +144,17 @@ def test_a_type_that_no_event_has_is_refused_where_it_would_always_pass() -> Non
         with pytest.raises(ValueError, match=r"'TaskFaild' is not a type of events\. Did you mean TaskFailed\?"):
             HISTORY.assert_not_contains(pattern)
     HISTORY.assert_not_contains({"name": "refund"})
+
+
+def test_a_member_that_no_row_has_is_refused_where_it_would_always_pass() -> None:
+    for name, near in (("typ", "type"), ("Name", "name"), ("taskId", "task_id"), ("fireat", "fireAt")):
+        with pytest.raises(ValueError, match=rf"'{name}' is not a member .* Did you mean {near}\?"):
+            HISTORY.assert_not_contains({name: "charge"})
+    HISTORY.assert_not_contains({"type": "TimerCreated", "fireAt": "2024-01-01T00:00:00Z"})
+
+
+def test_values_are_compared_as_json() -> None:
+    HISTORY.assert_contains({"data": MappingOf(by="ada")})
 
 
 def test_one_pattern_needs_no_list() -> None:

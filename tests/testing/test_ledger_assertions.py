@@ -35,6 +35,10 @@ def test_an_event_that_was_taken_passes() -> None:
     EventLedger("x", [TAKEN, KEPT]).assert_none_lost()
 
 
+def test_data_is_compared_as_json() -> None:
+    EventLedger("x", [event("Paid", [1, 2], "taken")]).assert_taken("Paid", (1, 2))
+
+
 @pytest.mark.parametrize(
     ("arguments", "headline"),
     [

@@ -147,6 +147,23 @@ def test_values_can_be_read_as_json(outputs: _Outputs, messages: OutputRecorder)
     assert messages.json == [{"a": 1}, 2, 3]
 
 
+def test_a_value_that_is_not_json_is_shown(outputs: _Outputs, messages: OutputRecorder) -> None:
+    outputs.write(string("plain"))
+    with pytest.raises(ValueError, match=r"output 'message' of the function 'SendReceipt' is not JSON.*\n.*\n.*plain"):
+        _ = messages.json
+
+
+def test_a_function_of_the_test_cannot_change_what_is_recorded(outputs: _Outputs, messages: OutputRecorder) -> None:
+    messages.runs(lambda values: values[0].clear())
+    outputs.write(json_text('{"a": 1}'))
+    assert messages.values == [{"a": 1}]
+
+
+def test_values_are_written_after_behaviours_with_limits(outputs: _Outputs, messages: OutputRecorder) -> None:
+    messages.discards(times=1).real()
+    assert [outputs.write(string("a")), outputs.write(string("b"))] == [Replacement(), None]
+
+
 def test_assertions_hold(outputs: _Outputs, messages: OutputRecorder) -> None:
     messages.assert_wrote_nothing()
     outputs.write(string(json.dumps({"a": 1})))

@@ -9,6 +9,7 @@ import msgspec
 from durable_host.dashboard.payloads import IN_LIST, cut, time_text
 from durable_host.durable.model import event_parts
 from durable_host.durable.model.events import (
+    EVENT_CLASS_BY_NAME,
     FailureDetails,
     HistoryEvent,
     OrchestrationInstance,
@@ -67,6 +68,12 @@ class HistoryTable:
             if field not in _BASE and value is not None and value != "" and value is not False:
                 record |= _members(field, value, limit)
         return record
+
+
+def record_names() -> frozenset[str]:
+    """The names that a record may have in addition to those that each one has."""
+    fields = {field for kind in EVENT_CLASS_BY_NAME.values() for field in kind.__struct_fields__} - _BASE
+    return frozenset(map(_camel, fields)) | {"instanceId", "executionId", "parent"}
 
 
 def _members(field: str, value: Any, limit: int) -> dict[str, Any]:

@@ -22,11 +22,13 @@ class EventFinding(msgspec.Struct, frozen=True):
 
 
 class _Early:
-    __slots__ = ("is_consumed", "timestamp")
+    __slots__ = ("differs", "is_consumed", "timestamp")
 
     def __init__(self, timestamp: int) -> None:
         self.timestamp = timestamp
         self.is_consumed = False
+        self.differs = False
+        """Whether it was reported that a wait has this name in other capitals."""
 
 
 class ExternalEvents:
@@ -47,9 +49,10 @@ class ExternalEvents:
             self._waits[name] = self._waits.get(name, 0) + 1
             for other, events in self._early.items():
                 if other.casefold() == name.casefold():
-                    yield from (
-                        _case_differs(other, name, event.timestamp) for event in events if not event.is_consumed
-                    )
+                    for event in events:
+                        if not event.is_consumed and not event.differs:
+                            event.differs = True
+                            yield _case_differs(other, name, event.timestamp)
             return
         if self._dialect.keeps_early_events:
             early.pop(0)
@@ -100,6 +103,7 @@ class ExternalEvents:
         early.append(_Early(timestamp))
         for other, count in self._waits.items():
             if count and other.casefold() == name.casefold():
+                early[-1].differs = True
                 yield _case_differs(name, other, timestamp)
 
     def raised_after_the_end(self, name: str, timestamp: int) -> None:
