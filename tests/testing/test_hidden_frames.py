@@ -96,7 +96,7 @@ STEPS = {
     "app.output('page').assert_wrote('a')": "AssertionError",
     "app.output('page').assert_wrote_exactly('a')": "AssertionError",
     "app.start('approval', instance_id='b').wait_until(condition=lambda one: 1 / 0)": "ZeroDivisionError",
-    "[app.client.get('/api/page'), app.output('page').json]": "JSONDecodeError",
+    "[app.client.get('/api/page'), app.output('page').json]": "ValueError",
     "[app.client.get('/api/page'), app.output('page').assert_wrote_nothing()]": "AssertionError",
     "[app.start('approval'), app.activity('charge').assert_not_called()]": "AssertionError",
     "assert_replays()": "TypeError",

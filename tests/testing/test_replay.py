@@ -145,7 +145,7 @@ def test_a_history_ordered_by_time_is_refused(host: VirtualHost, histories: Hist
 
 def saved(folder: Path, histories: Histories) -> Path:
     """The folder `histories` in `folder`, with a file for each history."""
-    (folder / "histories").mkdir()
+    (folder / "histories").mkdir(parents=True)
     for name, history in histories.items():
         (folder / "histories" / f"{name}.json").write_text(json.dumps(history))
     return folder / "histories"
