@@ -86,8 +86,8 @@ class AppWorker:
         reading = threading.Thread(
             target=self._read, args=(dispatcher, early), name="durable-host-requests", daemon=True
         )
-        debugging.never_paused(reading).start()
         try:
+            debugging.never_paused(reading).start()
             while not self._is_stopping:
                 self._run(self._loop.run_forever)
             self._capture.finish()
