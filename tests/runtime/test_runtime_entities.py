@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+from itertools import count
+from typing import Any
 
 import azure.durable_functions as df
-from runtime_world import App, Hosts, codes, runtime_options
+import pytest
+from runtime_world import App, Hosts, RecordingHub, codes, runtime_options
 
 from durable_host.durable.engine import diagnostic as engine_codes
 from durable_host.durable.engine.entity_end import TERMINATED
@@ -13,7 +16,7 @@ from durable_host.durable.model.events import EventRaised, ExecutionTerminated, 
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.port import EpisodeCommit
+from durable_host.durable.taskhub.port import CommitConflict, EpisodeCommit, MessageWithdrawn
 
 
 def _with_counter(app: App) -> None:
@@ -140,10 +143,23 @@ async def test_a_terminated_entity_takes_no_operations_until_it_is_purged(app: A
     await _settled(world, "k", 1)
 
 
-async def test_the_row_of_a_terminated_entity_is_repaired(app: App, hosts: Hosts) -> None:
+class OwingHub(RecordingHub):
+    """Finds the instances that a test puts into `owed`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.owed: asyncio.Queue[str] = asyncio.Queue()
+
+    async def next_owed(self) -> list[str]:
+        return [await self.owed.get()]
+
+
+@pytest.mark.parametrize("is_message", [False, True], ids=["found as owed", "by a message"])
+async def test_the_row_of_a_terminated_entity_is_repaired(app: App, hosts: Hosts, is_message: bool) -> None:
     """A host that ends between the history and the row leaves a row behind that says Running."""
     _with_counter(app)
-    world = await hosts.start(app)
+    hub = hosts.hub(OwingHub)
+    world = await hosts.start(app, hub=hub)
     await world.client.entities.signal("Counter", "k", "add", json.dumps("5"))
     await _settled(world, "k", 5)
     await world.client.terminate("@counter@k", "enough")
@@ -159,7 +175,10 @@ async def test_the_row_of_a_terminated_entity_is_repaired(app: App, hosts: Hosts
         )
     )  # fmt: skip
     assert (await world.client.get("@counter@k")).runtime_status is OrchestrationStatus.Running
-    await world.client.entities.signal("Counter", "k", "add", json.dumps("5"))
+    if is_message:
+        await world.client.entities.signal("Counter", "k", "add", json.dumps("5"))
+    else:
+        hub.owed.put_nowait("@counter@k")
     row = await world.result("@counter@k")
     assert (row.runtime_status, row.output, row.input) == (OrchestrationStatus.Terminated, "enough", ended.input)
 
@@ -194,6 +213,36 @@ async def test_a_termination_after_operations_of_its_batch_comes_after_them(app:
     row = await world.result("@counter@k")
     assert row.runtime_status is OrchestrationStatus.Terminated
     await _settled(world, "k", 6)
+
+
+@pytest.mark.parametrize(
+    "conflict", [MessageWithdrawn("not stored"), CommitConflict("somebody else was faster")], ids=["withdrawn", "other"]
+)
+async def test_a_termination_in_a_batch_that_is_not_committed_is_received_again(
+    app: App, hosts: Hosts, conflict: CommitConflict
+) -> None:
+    """The episode that conflicts contains the operations only."""
+    _with_counter(app)
+    gate, batches = asyncio.Event(), count(1)
+
+    async def wait(_: str) -> None:
+        await gate.wait()
+        if next(batches) == 2:
+            world.hub.faults["commit"] = [conflict]
+
+    app.before_entity = wait
+    world = await hosts.start(app)
+    await world.client.entities.signal("Counter", "k", "add", json.dumps("1"))
+    await world.until(lambda: world.runtime.running_work_items)
+    await world.hub.send(_signal("k", 2, "two"))
+    await world.hub.send(TaskMessage(ExecutionTerminated(timestamp=1, input="r"), OrchestrationInstance("@counter@k")))
+    session = world.runtime._sessions.get("@counter@k")
+    await world.until(lambda: len(session.mailbox) == 2)
+    gate.set()
+    row = await world.result("@counter@k")
+    assert row.runtime_status is OrchestrationStatus.Terminated
+    assert not world.hub.faults["commit"]
+    await _settled(world, "k", 3)
 
 
 async def test_unknown_entity_and_unusable_messages_stop_nobody(app: App, hosts: Hosts) -> None:

@@ -185,19 +185,10 @@ async def test_commit_of_another_host_makes_the_session_load_again(app: App, hos
     def prepare(hub: RecordingHub) -> None:
         hub.faults = {"commit": [CommitConflict("somebody else was faster")]}
 
-    class Conflicting(RecordingHub):
-        async def commit(self, episode: EpisodeCommit) -> Checkpoint:
-            try:
-                return await super().commit(episode)
-            except CommitConflict:
-                await self.abandon(episode.consumed, delay=0.0)
-                raise
-
-    hub = hosts.hub(Conflicting)
-    world = await hosts.start(app, prepare=prepare, hub=hub)
+    world = await hosts.start(app, prepare=prepare)
     await world.start("chain", "c", ["a"])
     assert await world.output("c") == ["Hello a"]
-    assert not hub.faults["commit"]
+    assert not world.hub.faults["commit"]
 
 
 class WatchedHub(RecordingHub):

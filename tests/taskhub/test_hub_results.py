@@ -117,7 +117,7 @@ async def test_a_result_that_is_given_back_comes_again_and_its_activity_does_not
     await _nothing_runs(hub)
 
 
-async def test_a_conflict_gives_a_result_back(hub: TaskHub):
+async def test_a_result_is_released_after_a_conflict(hub: TaskHub):
     start, checkpoint = await _begun(hub)
     await _answer(hub, start)
     (received,) = await receive(hub, 1)
@@ -125,6 +125,7 @@ async def test_a_conflict_gives_a_result_back(hub: TaskHub):
     newer = await hub.commit(commit_of(start, other, checkpoint=checkpoint, first_ordinal=4))
     with pytest.raises(CommitConflict):
         await hub.commit(_consuming(start, checkpoint, received))
+    await hub.abandon([received])
     (again,) = await receive(hub, 1)
     assert (again.id, again.message) == (received.id, received.message)
     await hub.commit(_consuming(start, newer, again, 3))

@@ -12,6 +12,7 @@ from durable_host.durable.runtime.session_cache import SessionCache
 from durable_host.durable.runtime.storage_faults import MAX_REFUSALS, StorageFaults
 from durable_host.durable.taskhub.port import (
     CommitConflict,
+    MessageWithdrawn,
     ReceivedMessage,
     TaskHub,
     TaskHubRefused,
@@ -71,9 +72,11 @@ class GuardedWorkItem:
             self._sessions.drop_state(session)
             return await self._give_back(session, batch, ABORT_DELAY)
         except CommitConflict as conflict:
-            _log.info("The instance '%s' was committed by another host: %s", session.instance_id, conflict)
+            _log.info("The work item of '%s' was not committed and runs again: %s", session.instance_id, conflict)
             self._sessions.drop_state(session)
-            return None if batch else ABORT_DELAY  # Woken without a message, so no message brings it back.
+            if not batch:
+                return ABORT_DELAY  # Woken without a message, so no message brings it back.
+            return await self._give_back(session, batch, 0.0 if isinstance(conflict, MessageWithdrawn) else None)
         except TaskHubRefused as error:
             session.failures += 1
             self._faults.failed(session.instance_id, error)

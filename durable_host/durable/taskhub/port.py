@@ -121,7 +121,14 @@ class EpisodeCommit(msgspec.Struct, frozen=True, kw_only=True):
 class CommitConflict(Exception):
     """Another host has committed this instance's history since it was loaded, or changed the row to be repaired.
 
-    The messages of the episode were released. Drop the session, and the next delivery loads the history again.
+    Drop the session and release its messages: the next delivery loads the history again.
+    """
+
+
+class MessageWithdrawn(CommitConflict):
+    """A message of the episode could not be stored, and its sender knows, so the episode must not be committed.
+
+    Release the messages: the others are delivered again.
     """
 
 

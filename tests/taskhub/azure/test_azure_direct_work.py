@@ -132,7 +132,9 @@ async def test_what_is_given_back_comes_again_with_a_higher_count(
     assert "queue.put" not in changes(account, mark)
 
 
-async def test_a_conflict_gives_the_result_back_and_runs_nothing_again(open_azure, storage: StorageAccount) -> None:
+async def test_a_result_is_released_after_a_conflict_and_runs_nothing_again(
+    open_azure, storage: StorageAccount
+) -> None:
     hub = await open_azure()
     start, checkpoint = await begun(hub, "abc123", 2)
     done, running = await receive_activity(hub), await receive_activity(hub)
@@ -144,6 +146,7 @@ async def test_a_conflict_gives_the_result_back_and_runs_nothing_again(open_azur
     await rival._history.commit("abc123", start.target.execution_id or "", checkpoint.etag, 5, episode_of())
     with pytest.raises(CommitConflict):
         await consume(hub, start, checkpoint, 5, [result])
+    await hub.abandon([result])
     loaded = await hub.load_history("abc123")
     assert loaded.checkpoint is not None
     if loaded.debt is not None:

@@ -12,6 +12,7 @@ from recording_account import RecordingAccount, kill
 from durable_host.durable.model import events as e
 from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure import AzureTaskHub
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
@@ -19,6 +20,7 @@ from durable_host.durable.taskhub.port import (
     Checkpoint,
     CommitConflict,
     EpisodeCommit,
+    MessageWithdrawn,
     ReceivedMessage,
     TaskHubUnavailable,
 )
@@ -36,22 +38,28 @@ FAILURES = [
 
 
 class World(NamedTuple):
-    """A hub with an instance that has run its first episode. Puts and commits can be held back."""
+    """A hub with an instance that has run its first episode. Puts, commits and writes of rows can be held back."""
 
     hub: AzureTaskHub
     puts: HeldBack
     commits: HeldBack
+    rows: HeldBack
     start: TaskMessage
     checkpoint: Checkpoint
 
-    def episode(self, *consumed: ReceivedMessage) -> EpisodeCommit:
+    def episode(self, *consumed: ReceivedMessage, is_last: bool = False) -> EpisodeCommit:
         """The second episode."""
+        end = e.ExecutionCompleted(orchestration_status=OrchestrationStatus.Completed, timestamp=clock.now())
         events = [
             e.OrchestratorStarted(timestamp=clock.now()),
             *(one.message.event for one in consumed),
+            *([end] if is_last else []),
             e.OrchestratorCompleted(timestamp=clock.now()),
         ]
-        return commit_of(self.start, events, consumed, checkpoint=self.checkpoint, first_ordinal=3)
+        status = OrchestrationStatus.Completed if is_last else None
+        return commit_of(
+            self.start, events, consumed, checkpoint=self.checkpoint, first_ordinal=3, runtime_status=status
+        )
 
     async def send(self, message: TaskMessage | None = None) -> tuple[asyncio.Task[None], ReceivedMessage]:
         """Send an event whose put is held back, and receive it."""
@@ -73,10 +81,11 @@ class World(NamedTuple):
 
 @pytest.fixture
 async def world(open_azure, account: RecordingAccount) -> World:
-    puts, commits = HeldBack(account.queues, "put"), HeldBack(account.tables, "transaction")
+    puts = HeldBack(account.queues, "put")
+    commits, rows = HeldBack(account.tables, "transaction"), HeldBack(account.tables, "merge")
     hub = await open_azure()
     start, checkpoint = await run_first_episode(hub, ID)
-    return World(hub, puts, commits, start, checkpoint)
+    return World(hub, puts, commits, rows, start, checkpoint)
 
 
 @pytest.fixture
@@ -204,9 +213,10 @@ async def test_during_the_turn_its_episode_is_not_committed(world: World, error,
     world.puts.fail(error, after_effect=is_put)
     await world.has_failed(sending)
     world.puts.end()
-    with pytest.raises(CommitConflict):
+    with pytest.raises(MessageWithdrawn):
         await world.hub.commit(world.episode(other, received))
     assert await world.events_in_history() == []
+    await world.hub.abandon([other, received], delay=0.0)
     (again,) = await receive(world.hub, 1)
     assert again.message == other.message
     await world.hub.commit(world.episode(again))
@@ -243,7 +253,7 @@ async def test_during_a_commit_that_fails_the_message_is_withdrawn(world: World,
         await committing
     await world.has_failed(sending)
     world.commits.end()
-    with pytest.raises(CommitConflict):
+    with pytest.raises(MessageWithdrawn):
         await world.hub.commit(world.episode(received))
     assert await world.events_in_history() == []
 
@@ -293,7 +303,7 @@ async def test_a_caller_that_goes_away_takes_its_message_back(world: World) -> N
     sending.cancel()
     await asyncio.wait([sending])
     assert sending.cancelled()
-    with pytest.raises(CommitConflict):
+    with pytest.raises(MessageWithdrawn):
         await world.hub.commit(world.episode(received))
     assert await world.events_in_history() == []
 
@@ -328,7 +338,7 @@ async def test_a_message_without_a_usable_history_is_withdrawn_when_its_row_woul
         consumed=[received],
         judged=await world.hub.get_instance(ID),
     )
-    with pytest.raises(CommitConflict):
+    with pytest.raises(MessageWithdrawn):
         await world.hub.commit(repair)
 
 
@@ -475,3 +485,25 @@ async def test_a_kill_neither_loses_nor_doubles_a_message(
     if is_put:
         (again,) = await receive(heir, 1)
         assert again.message == received.message
+
+
+async def test_the_next_owner_repairs_the_row_of_an_instance_that_has_ended(
+    open_azure, storage: StorageAccount, account: RecordingAccount, world: World
+) -> None:
+    """A kill between the history and the row, before the message that ended it was put."""
+    sending, received = await world.send()
+    world.rows.begin()
+    committing = asyncio.create_task(world.hub.commit(world.episode(received, is_last=True)))
+    await world.rows.began.wait()
+    await kill(world.hub, account)
+    world.puts.fail(LOST)
+    world.rows.fail(LOST)
+    for task in (sending, committing):
+        task.cancel()
+    heir = await another_process(open_azure, storage)
+    state = await heir.get_instance(ID)
+    assert state is not None
+    assert state.runtime_status is OrchestrationStatus.Running
+    async with time_limit():
+        assert await heir.next_owed() == [ID]
+    assert (await heir.load_history(ID)).debt is not None

@@ -134,9 +134,7 @@ def assembled(
     releaser = MessageReleaser(deliveries, held, handover, clock)
     marks = Marks(history, unsettled, owed)
     rows = RowWriter(instances, history, outage)
-    commits = Commits(
-        history, rows, sender, outgoing, held, deliveries, direct, unsettled, owed, clock, releaser.abandon
-    )
+    commits = Commits(history, rows, sender, outgoing, held, deliveries, direct, unsettled, owed, clock)
     new_instances = NewInstances()
     pending_starts = PendingStarts(instances, history, sender, deliveries, machine, outage, names)
     reader = MessageReader(payloads, aside, held, outage, clock, names.work_items)

@@ -12,7 +12,7 @@ Source: docs/protocol/task-hub-storage-additions.md#order-of-a-commit,
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from typing import Any
 
@@ -37,7 +37,7 @@ from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.history_store import HistoryConflict, HistoryStore
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
 from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
-from durable_host.durable.taskhub.azure.pending_put import MessageWithdrawn, committing, require_none_withdrawn
+from durable_host.durable.taskhub.azure.pending_put import committing, require_none_withdrawn
 from durable_host.durable.taskhub.azure.row_writer import RowChanged, RowWriter
 from durable_host.durable.taskhub.azure.sender import MessageSender
 from durable_host.durable.taskhub.azure.unsettled import (
@@ -47,7 +47,13 @@ from durable_host.durable.taskhub.azure.unsettled import (
     UnsettledInstance,
     UnsettledInstances,
 )
-from durable_host.durable.taskhub.port import Checkpoint, CommitConflict, EpisodeCommit, ReceivedMessage
+from durable_host.durable.taskhub.port import (
+    Checkpoint,
+    CommitConflict,
+    EpisodeCommit,
+    MessageWithdrawn,
+    ReceivedMessage,
+)
 
 _FROM_OUTSIDE = (
     EventRaised,
@@ -60,7 +66,7 @@ _FROM_OUTSIDE = (
 
 
 class Commits:
-    """Commits episodes and settles what they owe. `abandon` releases messages."""
+    """Commits episodes and settles what they owe."""
 
     def __init__(
         self,
@@ -74,7 +80,6 @@ class Commits:
         unsettled: UnsettledInstances,
         messages: OwedMessages,
         clock: Clock,
-        abandon: Callable[[Sequence[ReceivedMessage], float | None], Awaitable[None]],
     ) -> None:
         self._history = history
         self._rows = rows
@@ -86,7 +91,6 @@ class Commits:
         self._unsettled = unsettled
         self._messages = messages
         self._clock = clock
-        self._abandon = abandon
         self._running: dict[asyncio.Task[Any], str] = {}
 
     async def commit(self, episode: EpisodeCommit) -> tuple[Checkpoint, Mapping[tuple[str, str], str]]:
@@ -110,9 +114,7 @@ class Commits:
                 return await self._commit(instance, episode)
             except MessageWithdrawn:
                 self._load_again(episode.instance_id)
-                await self._abandon(episode.consumed, 0.0)
-                text = f"A message of instance '{episode.instance_id}' was received, but could not be stored."
-                raise CommitConflict(text) from None
+                raise
 
     async def _commit(
         self, instance: UnsettledInstance, episode: EpisodeCommit
@@ -166,7 +168,6 @@ class Commits:
                 )
         except HistoryConflict:
             self._look_again(episode.instance_id)
-            await self._abandon(episode.consumed, None)
             raise CommitConflict(f"Another host committed the history of instance '{episode.instance_id}'.") from None
         if known is not None:
             # All commits of an instance share this record: deletes are confirmed to it even after later commits.
@@ -212,7 +213,6 @@ class Commits:
                 with committing(pending_puts(episode.consumed)):
                     await self._rows.repair(episode.instance_id, episode.update, judged.etag if judged else None)
         except RowChanged:
-            await self._abandon(episode.consumed, None)
             raise CommitConflict(f"Another host changed the row of instance '{episode.instance_id}'.") from None
 
     def _mark(
@@ -317,9 +317,11 @@ def _answered(episode: EpisodeCommit) -> frozenset[TaskKey]:
 def _has_token(episode: EpisodeCommit) -> bool:
     """True when something other than the mark shows that a row was not written.
 
-    That is a message in its queue, which is delivered again, or, for an instance that has ended, its row.
+    That is a message in its queue, which is delivered again. If an instance ends and no message is on its way, it is
+    the row, which the next start of a host finds.
     """
-    update = episode.update
-    if update is not None and update.runtime_status is not None and update.runtime_status.is_terminal:
+    held, update = [held_of(message) for message in episode.consumed], episode.update
+    if any(one.lease is not None for one in held):
         return True
-    return any(held_of(message).lease is not None for message in episode.consumed)
+    ends = update is not None and update.runtime_status is not None and update.runtime_status.is_terminal
+    return ends and all(one.put is None for one in held)

@@ -10,9 +10,7 @@ import asyncio
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
-
-class MessageWithdrawn(Exception):
-    """A message of an episode was withdrawn because it could not be put, so the episode must not be committed."""
+from durable_host.durable.taskhub.port import MessageWithdrawn
 
 
 class PendingPut:
@@ -91,4 +89,4 @@ def committing(puts: Sequence[PendingPut]) -> Generator[None]:
 def require_none_withdrawn(puts: Sequence[PendingPut]) -> None:
     """Raise MessageWithdrawn if one of these messages was withdrawn."""
     if any(one.is_withdrawn for one in puts):
-        raise MessageWithdrawn
+        raise MessageWithdrawn("A message was received, but could not be stored.")

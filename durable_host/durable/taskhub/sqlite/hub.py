@@ -17,7 +17,6 @@ from durable_host.durable.taskhub.inspection import HubMessage, HubPartition, Hu
 from durable_host.durable.taskhub.new_instances import NewInstances
 from durable_host.durable.taskhub.port import (
     Checkpoint,
-    CommitConflict,
     EpisodeCommit,
     LoadedHistory,
     ReceivedMessage,
@@ -241,11 +240,7 @@ class SqliteTaskHub:
             is_long=transactions.is_large(episode),
             ended=partial(self._committed, episode, takes),
         )
-        try:
-            return (await future).checkpoint
-        except CommitConflict:
-            await self.abandon(episode.consumed)
-            raise
+        return (await future).checkpoint
 
     def _committed(self, episode: EpisodeCommit, takes: int, job: Job) -> None:
         """Handle the end of a commit, even if its caller no longer waits for it."""
