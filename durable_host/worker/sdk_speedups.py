@@ -26,6 +26,9 @@ _EXECUTOR_FIELDS = frozenset(
     }
 )
 
+_STRICT_MODE_NAMES = frozenset({"os", "environ", "get", "_STRICT_ENV_VAR", "strip", "lower", "_TRUTHY"})
+"""What the check for strict types uses, if the variable alone decides."""
+
 
 def executor_factory(executor_type: Any) -> Callable[[], Any]:
     """A factory that creates executors like `executor_type()`, by copying a first one that never ran."""
@@ -62,12 +65,15 @@ def speed_up_strict_mode() -> None:
         codec._is_strict_mode = strict_mode_check(original, variable)
 
 
-def strict_mode_check(original: Callable[[], bool], variable: str) -> Callable[[], bool]:
-    """A function like `original`, which reads `variable`. It is quick while the environment does not have it."""
+def strict_mode_check(original: Any, variable: str) -> Callable[[], bool]:
+    """A function like `original`, which reads `variable`. It is quick while the environment does not have it.
+
+    Returns `original` if it is not the function that is known.
+    """
     environment: Any = os.environ
     try:
         values, key = environment._data, environment.encodekey(variable)
-        if key not in values and original():
+        if frozenset(original.__code__.co_names) != _STRICT_MODE_NAMES or (key not in values and original()):
             return original
     except (AttributeError, TypeError):
         return original

@@ -93,10 +93,11 @@ def watch_timers() -> None:
     models: Any = sys.modules.get("azure.durable_functions.models")
     if models is not None and models is _watched:
         return
-    models = _watched = import_module("azure.durable_functions.models")
+    models = import_module("azure.durable_functions.models")
     tasks: Any = import_module("azure.durable_functions.models.Task")
     _wrap(models.DurableOrchestrationContext, "create_timer", _after_creation)
     _wrap(getattr(tasks, "LongTimerTask", None), "cancel", _after_cancel)
+    _watched = models  # Last: until then, other threads must not go on.
 
 
 def _wrap(owner: Any, name: str, after: Callable[..., None]) -> None:
