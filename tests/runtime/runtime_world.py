@@ -29,8 +29,11 @@ PATIENCE = 60.0
 class App:
     """The functions of a test, by name; implements `sdk.v1.Calls` on this process's own SDK.
 
-    `before_episode` and `before_activity` are awaited first and may raise or wait.
+    `before_episode` and `before_activity` are awaited first and may raise or wait. With `numbers_its_actions` the
+    code says that it is of the 2.x protocol, as far as entities are concerned.
     """
+
+    numbers_its_actions = False
 
     def __init__(self) -> None:
         self.orchestrators: dict[str, Any] = {}
@@ -67,12 +70,14 @@ class App:
         return function
 
     def code(self) -> V1UserCode:
-        return V1UserCode(
+        code: Any = V1UserCode(
             self,
             orchestrators={name: name for name in self.orchestrators},
             activities={name: name for name in self.activities},
             entities={name: name for name in self.entities},
         )
+        code.numbers_its_actions = self.numbers_its_actions
+        return code
 
     async def orchestrate(
         self, function: str, payload: dict[str, Any], *, key: str, instance_id: str | None

@@ -7,7 +7,7 @@ from typing import Any
 
 import azure.durable_functions as df
 import pytest
-from runtime_world import App, Hosts, RecordingHub, codes, runtime_options
+from runtime_world import PATIENCE, App, Hosts, RecordingHub, codes, runtime_options
 
 from durable_host.durable.engine import diagnostic as engine_codes
 from durable_host.durable.engine.entity_end import TERMINATED
@@ -41,11 +41,20 @@ def _signal(key: str, value: int, id: str) -> TaskMessage:
 
 
 async def _settled(world, key: str, value: object) -> None:
-    while True:
-        entity = await world.client.entities.get("Counter", key)
-        if entity is not None and json.loads(entity.state or "null") == value:
-            return
-        await world.until(lambda: not world.runtime.running_work_items)
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            entity = await world.client.entities.get("Counter", key)
+            if entity is not None and json.loads(entity.state or "null") == value:
+                return
+            await world.until(lambda: not world.runtime.running_work_items)
+            await asyncio.sleep(0)
+
+
+async def _consumed(world) -> None:
+    """Wait until the hub has no message left."""
+    async with asyncio.timeout(PATIENCE):
+        while any(queue.visible or queue.invisible for queue in await world.hub.queues()):  # noqa: ASYNC110
+            await asyncio.sleep(0)
 
 
 async def test_signals_change_the_state_in_order(app: App, hosts: Hosts) -> None:
@@ -191,6 +200,7 @@ async def test_entities_of_the_core_dialect_are_not_terminated(app: App, hosts: 
     await world.client.entities.signal("Counter", "k", "add", json.dumps("5"))
     await _settled(world, "k", 5)
     await world.client.terminate("@counter@k", "enough")
+    await _consumed(world)
     await world.client.entities.signal("Counter", "k", "add", json.dumps("5"))
     await _settled(world, "k", 10)
 
@@ -209,6 +219,8 @@ async def test_a_termination_after_operations_of_its_batch_comes_after_them(app:
     await world.hub.send(_signal("k", 2, "two"))
     await world.hub.send(TaskMessage(ExecutionTerminated(timestamp=1, input="r"), OrchestrationInstance("@counter@k")))
     await world.hub.send(_signal("k", 3, "three"))
+    session = world.runtime._sessions.get("@counter@k")
+    await world.until(lambda: len(session.mailbox) == 3)
     gate.set()
     row = await world.result("@counter@k")
     assert row.runtime_status is OrchestrationStatus.Terminated
