@@ -24,6 +24,7 @@ from hub_samples import (
 )
 
 from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub, receiver, schema
 
 
@@ -138,3 +139,18 @@ async def test_a_message_that_cannot_be_read_is_logged_once_even_if_its_transact
     (received,) = await receive(hub, 1)
     assert received.message.event.name == "good"  # type: ignore[attr-defined]
     assert len([line for line in caplog.messages if "cannot be read" in line]) == 1
+
+
+async def test_a_commit_that_cannot_be_submitted_keeps_no_room_for_its_activities(hub: SqliteTaskHub) -> None:
+    await create(hub, "a")
+    (start,) = await receive(hub, 1)
+    slot = await waiting(hub, hub.next_activity(), schema.ACTIVITY)
+    slot.cancel()
+    await asyncio.wait([slot])
+    call = activity(start.message.target)
+    episode = commit_of(start.message, first_episode(start.message, call.event), [start], outbound=[call])
+    hub._database._closed = True
+    with pytest.raises(TaskHubUnavailable):
+        await hub.commit(episode)
+    hub._database._closed = False
+    assert hub._receiver._reserved == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 import pytest
-from hub_samples import activity, commit_of, create, first_episode, receive, start_message
+from hub_samples import activity, commit_of, create, first_episode, receive, start_message, time_limit
 
 from durable_host.durable.taskhub.port import TaskHubRefused
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub, eager_connection, transactions
@@ -116,6 +116,13 @@ def _thread_of(connection: Connection) -> int:
     return threading.get_ident()
 
 
+async def _transactions(database: Database) -> Callable[[], list[str]]:
+    """Return a function that returns the statements that have begun transactions of the loop since now."""
+    statements: list[str] = []
+    await database.run(lambda connection: connection.set_trace_callback(statements.append))
+    return lambda: [statement for statement in statements if statement.startswith("BEGIN")]
+
+
 async def test_an_eager_database_writes_in_the_loop_and_reads_there_what_is_short(eager: Database):
     assert await eager.run(_thread_of) == threading.get_ident()
     assert await eager.run(_thread_of, writes=False, is_short=True) == threading.get_ident()
@@ -123,10 +130,9 @@ async def test_an_eager_database_writes_in_the_loop_and_reads_there_what_is_shor
 
 
 async def test_what_is_submitted_to_an_eager_database_in_one_turn_of_the_loop_shares_a_transaction(eager: Database):
-    statements: list[str] = []
-    await eager.run(lambda connection: connection.set_trace_callback(statements.append))
+    begun = await _transactions(eager)
     await asyncio.gather(*(eager.run(_insert(number)) for number in range(3)))
-    assert [statement for statement in statements if statement.startswith("BEGIN")] == ["BEGIN IMMEDIATE"]
+    assert begun() == ["BEGIN IMMEDIATE"]
     assert await _ids(eager) == [0, 1, 2]
 
 
@@ -140,10 +146,9 @@ async def _submit_in_each_turn(database: Database, turns: int) -> list["asyncio.
 
 
 async def test_what_is_submitted_to_an_eager_database_in_a_few_turns_in_a_row_shares_a_transaction(eager: Database):
-    statements: list[str] = []
-    await eager.run(lambda connection: connection.set_trace_callback(statements.append))
+    begun = await _transactions(eager)
     await asyncio.gather(*await _submit_in_each_turn(eager, 3))
-    assert [statement for statement in statements if statement.startswith("BEGIN")] == ["BEGIN IMMEDIATE"]
+    assert begun() == ["BEGIN IMMEDIATE"]
     assert await _ids(eager) == [*range(6)]
 
 
@@ -243,11 +248,10 @@ async def test_long_work_of_an_eager_database_runs_in_its_thread_and_keeps_the_o
 
         return begin
 
-    first, long = eager.submit(work("first")), eager.submit(work("long"), is_long=True)
-    last = eager.submit(work("last"))
-    threads = await asyncio.gather(first, long, last)
-    assert begun == ["first", "long", "last"]
-    assert [one == threading.get_ident() for one in threads] == [True, False, False]
+    costs = {"first": 0.5, "second": 0.5, "third": 0.5, "long": 1.5, "last": 0.1}
+    threads = await asyncio.gather(*(eager.submit(work(name), cost=cost) for name, cost in costs.items()))
+    assert begun == [*costs]
+    assert [one == threading.get_ident() for one in threads] == [True, True, False, False, False]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +262,7 @@ def test_commits_of_many_or_long_rows_are_large(count: int, size: int, is_large:
     start = start_message("a")
     calls = [activity(start.target, number, "x" * size) for number in range(count)]
     episode = commit_of(start, first_episode(start, *(call.event for call in calls)), outbound=calls)
-    assert transactions.is_large(episode) == is_large
+    assert (transactions.cost(episode) > 1) == is_large
 
 
 async def test_an_eager_database_is_closed_while_its_log_is_moved(eager: Database, monkeypatch: pytest.MonkeyPatch):
@@ -281,3 +285,128 @@ async def test_work_of_an_eager_database_that_fails_changes_nothing(eager: Datab
     with pytest.raises(TaskHubRefused):
         await eager.run(_insert(1))
     assert await _ids(eager) == [1]
+
+
+def _refuse(connection: Connection) -> None:
+    raise ValueError("no")
+
+
+async def test_work_that_is_refused_before_it_changes_anything_does_not_undo_other_work(eager: Database):
+    begun = await _transactions(eager)
+    works = [_insert(1), _refuse, _insert(2)]
+    outcomes = await asyncio.gather(*(eager.run(work) for work in works), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), ValueError, type(None)]
+    assert begun() == ["BEGIN IMMEDIATE"]
+    assert await _ids(eager) == [1, 2]
+
+
+async def test_work_that_fails_after_a_change_undoes_only_that(eager: Database):
+    def insert_and_fail(connection: Connection) -> None:
+        _insert(2)(connection)
+        raise ValueError("no")
+
+    works = [_insert(1), insert_and_fail, _insert(3)]
+    outcomes = await asyncio.gather(*(eager.run(work) for work in works), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [type(None), ValueError, type(None)]
+    assert await _ids(eager) == [1, 3]
+
+
+async def test_refused_work_that_runs_again_because_other_work_fails_can_succeed(eager: Database):
+    await eager.run(_insert(1))
+    tries: list[int] = []
+
+    def refuse_once(connection: Connection) -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ValueError("no")
+        return len(tries)
+
+    works = [refuse_once, _insert(1), _refuse]
+    outcomes = await asyncio.gather(*(eager.run(work) for work in works), return_exceptions=True)
+    assert outcomes[0] == 2
+    assert [type(outcome) for outcome in outcomes[1:]] == [TaskHubRefused, ValueError]
+
+
+async def test_the_loop_goes_on_between_pieces_of_work_that_are_long_together(eager: Database):
+    begun = await _transactions(eager)
+    waiting = [eager.submit(_insert(number), cost=cost) for number, cost in enumerate([0.5, 0.5, 0.9, 0.2, 0.2])]
+    done: list[int] = []
+    async with time_limit():
+        while not all(one.done() for one in waiting):
+            await asyncio.sleep(0)
+            done.append(sum(one.done() for one in waiting))
+    assert sorted({*done} - {0}) == [2, 3, 5]
+    assert begun() == ["BEGIN IMMEDIATE"] * 3
+    assert await _ids(eager) == [*range(5)]
+
+
+async def test_the_rest_of_long_work_waits_in_the_thread_with_the_first_if_the_file_is_in_use(eager: Database):
+    gate, order = threading.Event(), list[int]()
+    holding = eager.submit(lambda _: gate.wait(30), writes=False)
+    with closing(sqlite3.connect(eager.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = [eager.submit(lambda _, number=number: order.append(number), cost=0.9) for number in range(3)]
+        while len(eager._gathered) == 3:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        other.execute("COMMIT")
+    for _ in range(5):
+        await asyncio.sleep(0)
+    gate.set()
+    async with time_limit():
+        await asyncio.gather(holding, *waiting)
+    assert order == [0, 1, 2]
+
+
+async def test_a_short_read_does_not_wait_with_a_write_for_another_process(eager: Database):
+    with closing(sqlite3.connect(eager.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writing = eager.submit(_insert(1))
+        reading = eager.submit(_thread_of, writes=False, is_short=True)
+        async with time_limit(10):
+            assert await reading == threading.get_ident()
+        assert not writing.done()
+        other.execute("COMMIT")
+    await writing
+    assert await _ids(eager) == [1]
+
+
+@pytest.mark.parametrize("is_eager", [False, True], ids=["in a thread", "eager"])
+async def test_an_end_that_is_not_handled_is_reported_and_holds_nothing_up(tmp_path: Path, is_eager: bool):
+    database = Database(tmp_path / "hub.db", inline=False, eager=is_eager)
+    await database.run(lambda _: None)
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+    error = ValueError("no")
+
+    def fail(_: object) -> None:
+        raise error
+
+    waiting = [database.submit(lambda _, number=number: number, ended=fail) for number in range(3)]
+    async with time_limit():
+        assert await asyncio.gather(*waiting) == [0, 1, 2]
+    assert reported == [error] * 3
+    await database.close()
+
+
+def test_work_that_an_ended_loop_has_left_is_done_with_that_of_the_next_loop(tmp_path: Path):
+    database = Database(tmp_path / "hub.db", inline=False, eager=True)
+    ended_loop = asyncio.new_event_loop()
+    ended_loop.run_until_complete(
+        database.run(lambda connection: connection.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)"))
+    )
+
+    def submit_and_stop() -> None:
+        database.submit(_insert(1)).add_done_callback(print)
+        ended_loop.stop()
+
+    ended_loop.call_soon(submit_and_stop)
+    ended_loop.run_forever()
+    ended_loop.close()
+
+    async def go_on() -> None:
+        async with time_limit():
+            await database.run(_insert(2))
+            assert await _ids(database) == [1, 2]
+            await database.close()
+
+    asyncio.run(go_on())

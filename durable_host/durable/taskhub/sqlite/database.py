@@ -1,8 +1,8 @@
 """One SQLite file, used by one thread, with group commit.
 
-Jobs that are waiting while a transaction runs share the next transaction. If one of them fails, the transaction is
-rolled back and each job runs again in a transaction of its own, so that a failing job undoes only its own changes. So a
-job must not have effects outside the connection. With WAL and
+Jobs that are waiting while a transaction runs share the next transaction. If one of them fails after it has changed
+something, the transaction is rolled back and each job runs again in a transaction of its own, so that a failing job
+undoes only its own changes. So a job must not have effects outside the connection. With WAL and
 synchronous=NORMAL, committed data survives the end of the process in any way (including kill -9) and is never
 corrupted, but the last transactions before a power failure may be lost.
 """
@@ -13,13 +13,14 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.durable.taskhub.sqlite import hub_files
 from durable_host.durable.taskhub.sqlite.eager_connection import EagerConnection
-from durable_host.durable.taskhub.sqlite.jobs import UNUSABLE, Job, T, Work, reported, run_all
+from durable_host.durable.taskhub.sqlite.jobs import LOWEST_COST, UNUSABLE, Job, T, Work, reported, run_all
 
 _BATCH = 256
 _TURNS = 4
@@ -35,16 +36,18 @@ class Database:
     Inline execution is deterministic, as virtual time requires; `:memory:` is always inline. With `read_only` the file
     must exist.
 
-    With `eager`, writes that are not long and short reads run in the event loop's thread while nothing waits for the
-    other thread and no other process holds the file's lock: that saves two switches of threads for each. Those that are
-    submitted in one turn of the loop share a transaction.
+    With `eager`, short reads run in the event loop's thread, and so do writes that are not long while no other write
+    waits for the other thread and no other process holds the file's lock: that saves two switches of threads for each.
+    Those that are submitted in one turn of the loop, or in a few turns in a row, share a transaction, as many as do not
+    make it long.
     """
 
     def __init__(self, path: Path | str, *, inline: bool, read_only: bool = False, eager: bool = False) -> None:
         self.path = path
-        self.is_inline = inline
+        self._is_inline = inline
         self._eager = EagerConnection(path) if eager and not inline else None
         self._gathered: list[Job] = []
+        self._gathering_in: asyncio.AbstractEventLoop | None = None
         self._writes_in_thread = 0
         self._read_only = read_only
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -65,7 +68,7 @@ class Database:
         `is_short` is for reads that take no longer than a write. `then` is called with the result, even if the caller
         is cancelled in the meantime.
         """
-        if self.is_inline:
+        if self._is_inline:
             await asyncio.sleep(0)
         ended = None if then is None else partial(_pass_on, then)
         return await self.submit(work, writes=writes, is_short=is_short, ended=ended)
@@ -76,33 +79,35 @@ class Database:
         *,
         writes: bool = True,
         is_short: bool = False,
-        is_long: bool = False,
+        cost: float = LOWEST_COST,
         ended: Callable[[Job], None] | None = None,
     ) -> "asyncio.Future[T]":
-        """Start `work` like `run` and return a future. `ended` is called in any case, even if the future is cancelled.
+        """Start `work` like `run` and return a future.
 
-        `is_long` is for writes that take tens of milliseconds: the event loop does not wait for them.
+        `ended` is called even if the work fails or the future is cancelled, but not if this method raises or the event
+        loop is closed by then. `cost` is 1 for work that takes 10 ms or so. Work with more is long: the event loop does
+        not wait for it.
         """
         if self._closed:
             raise TaskHubUnavailable(f"The task hub file {self.path} was closed.", public_text=UNUSABLE)
-        job = Job(work, writes, ended)
-        if self.is_inline:
+        job = Job(work, writes, ended, cost)
+        if self._is_inline:
             self._execute([job])
             job.resolve()
-        elif (writes or is_short) and not is_long and self._may_run_eagerly(job):
-            if not self._gathered:
-                job.loop.call_soon(self._run_when_quiet, job.loop, 1, _TURNS)
+        elif (writes or is_short) and cost <= 1 and self._may_run_eagerly(job):
             self._gathered.append(job)
+            if self._gathering_in is not job.loop:  # Another loop may have ended without running them.
+                self._run_soon(job.loop, _TURNS)
         else:
-            if is_long:
-                self._run_gathered()  # They were submitted before.
+            if cost > 1:
+                self._run_all_gathered()  # They were submitted before.
             self._put(job)
         return job.future
 
     async def close(self) -> None:
         """Finish the submitted work and close the file."""
         self._closed = True
-        self._run_gathered()
+        self._run_all_gathered()
         if self._eager is not None:
             await self._eager.close()
         if self._thread is not None:
@@ -117,18 +122,40 @@ class Database:
         """True if nothing else must come before the job. The other thread creates the file."""
         return self._eager is not None and self._connection is not None and not (job.writes and self._writes_in_thread)
 
+    def _run_soon(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
+        self._gathering_in = loop
+        loop.call_soon(self._run_when_quiet, loop, len(self._gathered), turns)
+
     def _run_when_quiet(self, loop: asyncio.AbstractEventLoop, seen: int, turns: int) -> None:
         """Run the jobs in a turn of the loop that has brought no more of them, or after `turns`."""
         if len(self._gathered) > seen and turns:
-            loop.call_soon(self._run_when_quiet, loop, len(self._gathered), turns - 1)
-        else:
-            self._run_gathered()
+            self._run_soon(loop, turns - 1)
+            return
+        self._gathering_in = None
+        self._run_gathered()
+        if self._gathered:
+            self._run_soon(loop, 0)
 
     def _run_gathered(self) -> None:
+        """Run the jobs, or the first of them if together they are long."""
+        count = max(1, sum(cost <= 1 for cost in accumulate(job.cost for job in self._gathered)))
+        jobs, self._gathered = self._gathered[:count], self._gathered[count:]
+        if jobs and self._eager is not None and (busy := self._eager.run(jobs)):
+            self._put_all(busy)
+            self._put_gathered()
+
+    def _run_all_gathered(self) -> None:
+        """Run the jobs: in the other thread those that would make the transaction long."""
+        self._run_gathered()
+        self._put_gathered()
+
+    def _put_gathered(self) -> None:
         jobs, self._gathered = self._gathered, []
-        if jobs and self._eager is not None:
-            for job in self._eager.run(jobs):
-                self._put(job)
+        self._put_all(jobs)
+
+    def _put_all(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            self._put(job)
 
     def _put(self, job: Job) -> None:
         self._writes_in_thread += job.writes

@@ -32,12 +32,15 @@ class EagerConnection:
 
     def run(self, jobs: list[Job]) -> list[Job]:
         """Run jobs and resolve them. Returns those that have done nothing, mostly because another connection holds the
-        file's lock.
+        file's lock. Reads do not need the lock.
         """
         try:
             run_all(self._connection or self._open(), jobs)
-        except Exception:
-            return jobs
+        except Exception as error:
+            reads = [job for job in jobs if not job.writes]
+            if not is_busy(error) or len(reads) == len(jobs):
+                return jobs
+            return [job for job in jobs if job.writes] + (self.run(reads) if reads else [])
         busy = [job for job in jobs if is_busy(job.error)]
         for job in jobs:
             if job in busy:

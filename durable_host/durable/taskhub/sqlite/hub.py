@@ -235,11 +235,15 @@ class SqliteTaskHub:
             self._new_instances.add_child(message)
         await asyncio.sleep(0)
         takes = self._receiver.reserve(sum(message.is_activity for message in episode.outbound))
-        future = self._database.submit(
-            partial(transactions.commit, episode=episode, now=self._clock.now(), takes=takes),
-            is_long=transactions.is_large(episode),
-            ended=partial(self._committed, episode, takes),
-        )
+        try:
+            future = self._database.submit(
+                partial(transactions.commit, episode=episode, now=self._clock.now(), takes=takes),
+                cost=transactions.cost(episode),
+                ended=partial(self._committed, episode, takes),
+            )
+        except Exception:
+            self._receiver.release(takes)
+            raise
         return (await future).checkpoint
 
     def _committed(self, episode: EpisodeCommit, takes: int, job: Job) -> None:

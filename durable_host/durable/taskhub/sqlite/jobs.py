@@ -10,6 +10,8 @@ from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
+LOWEST_COST = 1 / 256
+"""The cost of work on a few rows."""
 UNUSABLE = "The file of the task hub cannot be used; the log of the host says why."
 _PASSING = (
     "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL",
@@ -22,14 +24,22 @@ unusable."""
 class Job:
     """Work with its result or error. `future` belongs to the event loop of the caller.
 
-    `ended` is called there before the caller continues, even if it was cancelled. It must not raise.
+    `ended` is called there before the caller continues, even if it was cancelled, unless the event loop is closed.
+    `cost` estimates how long the work takes, as a part of what the event loop may wait for.
     """
 
-    __slots__ = ("ended", "error", "future", "loop", "result", "work", "writes")
+    __slots__ = ("cost", "ended", "error", "future", "loop", "result", "work", "writes")
 
-    def __init__(self, work: Work[Any], writes: bool, ended: "Callable[[Job], None] | None" = None) -> None:
+    def __init__(
+        self,
+        work: Work[Any],
+        writes: bool,
+        ended: "Callable[[Job], None] | None" = None,
+        cost: float = LOWEST_COST,
+    ) -> None:
         self.work = work
         self.writes = writes
+        self.cost = cost
         self.ended = ended
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Any] = self.loop.create_future()
@@ -38,8 +48,14 @@ class Job:
 
     def resolve(self) -> None:
         """Pass the result or error to the caller, in its event loop."""
+        if self.loop.is_closed():
+            return
         if self.ended is not None:
-            self.ended(self)
+            try:
+                self.ended(self)
+            except Exception as error:
+                message = "The end of a transaction of the task hub was not handled."
+                self.loop.call_exception_handler({"message": message, "exception": error, "future": self.future})
         if self.future.done():
             return
         if self.error is not None:
@@ -51,7 +67,8 @@ class Job:
 def run_all(connection: sqlite3.Connection, jobs: list[Job]) -> None:
     """Run jobs in one transaction and store their results. Raises, with nothing done, if it cannot begin.
 
-    If a job or the commit fails, each job runs again in a transaction of its own, which stores its error.
+    A job that raises before it has changed a row fails alone. If another one or the commit fails, each job runs again
+    in a transaction of its own, which stores its error.
     """
     connection.execute("BEGIN IMMEDIATE" if any(job.writes for job in jobs) else "BEGIN")
     try:
@@ -65,10 +82,19 @@ def run_all(connection: sqlite3.Connection, jobs: list[Job]) -> None:
 
 
 def _run_and_commit(connection: sqlite3.Connection, jobs: list[Job]) -> None:
-    """Run the jobs and commit their transaction. Raises, with nothing done, if one fails."""
+    """Run the jobs and commit their transaction. Raises, with nothing done, if one has failed and may have changed
+    something.
+    """
     try:
         for job in jobs:
-            job.result = job.work(connection)
+            changes = connection.total_changes
+            try:
+                job.result = job.work(connection)
+            except Exception as error:
+                is_harmless = connection.in_transaction and connection.total_changes == changes
+                if len(jobs) == 1 or isinstance(error, sqlite3.Error) or not is_harmless:
+                    raise
+                job.error = error
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -77,7 +103,7 @@ def _run_and_commit(connection: sqlite3.Connection, jobs: list[Job]) -> None:
 
 
 def _run_alone(connection: sqlite3.Connection, job: Job) -> None:
-    job.result = None
+    job.result = job.error = None
     try:
         run_all(connection, [job])
     except Exception as error:

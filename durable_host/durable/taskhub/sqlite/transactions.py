@@ -13,6 +13,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, InstanceExists, ReceivedMessage
 from durable_host.durable.taskhub.sqlite import history, instances, messages, schema
+from durable_host.durable.taskhub.sqlite.jobs import LOWEST_COST
 
 _MANY_EVENTS = 2000
 _LONG_TEXTS = 4_000_000
@@ -79,15 +80,16 @@ class Committed(msgspec.Struct, frozen=True):
     taken: list[ReceivedMessage]
 
 
-def is_large(episode: EpisodeCommit) -> bool:
-    """True when a commit takes so long (10 ms or more) that the event loop should not wait for it."""
-    if len(episode.events) + len(episode.outbound) > _MANY_EVENTS:
-        return True
+def cost(episode: EpisodeCommit) -> float:
+    """Return the cost of a commit: more than 1 if it takes so long (10 ms or more) that the event loop should not wait
+    for it.
+    """
     length = 0
     for event in (*episode.events, *[message.event for message in episode.outbound]):
         for name in _LONG_FIELDS[type(event)]:
             length += len(getattr(event, name) or "")
-    return length > _LONG_TEXTS
+    rows = len(episode.events) + len(episode.outbound)
+    return LOWEST_COST + rows / _MANY_EVENTS + length / _LONG_TEXTS
 
 
 def commit(connection: Connection, episode: EpisodeCommit, now: int, takes: int) -> Committed:
