@@ -5,13 +5,14 @@ from typing import Any
 
 from recording_account import Recorder
 
+from durable_host.durable.taskhub.azure.reading import MessageReader
 from durable_host.storage import StorageError
 
 
 class HeldBack:
     """Install it before the hub is opened. It holds requests back between `begin` and `let_go` or `fail`."""
 
-    def __init__(self, service: Recorder, method: str) -> None:
+    def __init__(self, service: Recorder | MessageReader, method: str) -> None:
         self._send = getattr(service, method)
         self._open = asyncio.Event()
         self._open.set()

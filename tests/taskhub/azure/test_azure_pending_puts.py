@@ -6,16 +6,19 @@ from typing import NamedTuple
 
 import pytest
 from held_back import HeldBack
-from hub_samples import clock, commit_of, nothing_more, pause, raised, receive, run_first_episode, time_limit
+from hub_samples import clock, commit_of, later, nothing_more, pause, raised, receive, run_first_episode, time_limit
 from recording_account import RecordingAccount, kill
 
 from durable_host.durable.model import events as e
 from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.azure import AzureTaskHub
+from durable_host.durable.taskhub.azure import AzureTaskHub, client_sender
+from durable_host.durable.taskhub.azure.consumed import ConsumedMessages
+from durable_host.durable.taskhub.azure.held import Stage, held_of
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
+from durable_host.durable.taskhub.azure.unsettled import AzureCheckpoint
 from durable_host.durable.taskhub.port import (
     Checkpoint,
     CommitConflict,
@@ -133,10 +136,22 @@ async def test_a_delete_that_waits_for_the_put_is_waited_for(world: World, count
     sending, received = await world.send()
     await world.hub.commit(world.episode(received))
     draining = asyncio.create_task(world.hub._worker.held.drain(30))
-    asyncio.get_running_loop().call_soon(world.puts.let_go)
-    await draining
+    await pause(0.1)
+    assert not draining.done()
+    world.puts.let_go()
+    await asyncio.gather(sending, draining)
     assert await count_messages() == 0
-    await sending
+
+
+async def test_a_commit_without_room_for_what_it_consumes_waits_for_the_put(world: World, monkeypatch) -> None:
+    sending, received = await world.send()
+    world = world._replace(checkpoint=await world.hub.commit(world.episode(received)))
+    monkeypatch.setattr(ConsumedMessages, "is_full", True)
+    next_commit = asyncio.create_task(world.hub.commit(world.episode()))
+    await pause(0.1)
+    assert not next_commit.done()
+    world.puts.let_go()
+    await asyncio.gather(sending, next_commit)
 
 
 async def test_a_large_message_is_stored_in_its_blob_before_it_is_received(world: World) -> None:
@@ -239,6 +254,35 @@ async def test_during_the_commit_the_caller_waits_for_its_outcome(world: World, 
     world.puts.end()
     assert await world.events_in_history() == ["Approval"]
     assert checkpoint.knows(received.message)
+    await world.hub._worker.held.drain(5)
+    assert isinstance(checkpoint, AzureCheckpoint)
+    assert checkpoint.consumed.text(later(720)) == "", "nobody confirms its delete, so it is not kept for ever"
+
+
+@pytest.mark.parametrize("is_committed", [False, True], ids=["not committed", "committed"])
+async def test_a_commit_that_takes_long_is_not_waited_for_and_decides(
+    world: World, monkeypatch, is_committed: bool
+) -> None:
+    monkeypatch.setattr(client_sender, "_PATIENCE", 0.1)
+    sending, received = await world.send()
+    world.commits.begin()
+    committing = asyncio.create_task(world.hub.commit(world.episode(received)))
+    await world.commits.began.wait()
+    world.puts.fail(REFUSED)
+    await world.has_failed(sending)
+    if is_committed:
+        world.commits.let_go()
+        await committing
+    else:
+        world.commits.fail(REFUSED)
+        with pytest.raises(TaskHubUnavailable):
+            await committing
+        world.commits.end()
+        with pytest.raises(MessageWithdrawn):
+            await world.hub.commit(world.episode(received))
+        await world.hub.abandon([received])
+    assert await world.events_in_history() == ["Approval"] * is_committed
+    assert not world.hub._worker.held.in_stage(*Stage)
 
 
 @pytest.mark.parametrize(("error", "is_put"), FAILURES)
@@ -308,18 +352,30 @@ async def test_a_caller_that_goes_away_takes_its_message_back(world: World) -> N
     assert await world.events_in_history() == []
 
 
-async def test_a_caller_that_goes_away_during_the_commit_leaves_its_message_to_it(world: World) -> None:
+@pytest.mark.parametrize("has_failed", [False, True], ids=["put on its way", "put failed"])
+@pytest.mark.parametrize("is_committed", [False, True], ids=["not committed", "committed"])
+async def test_a_caller_that_goes_away_during_the_commit_leaves_its_message_to_it(
+    world: World, has_failed: bool, is_committed: bool
+) -> None:
     sending, received = await world.send()
+    put = held_of(received).put
+    assert put is not None
     world.commits.begin()
     committing = asyncio.create_task(world.hub.commit(world.episode(received)))
     await world.commits.began.wait()
-    world.puts.fail(LOST)
-    await pause(0.1)
+    if has_failed:
+        world.puts.fail(LOST)
+        await pause(0.1)
     sending.cancel()
     await asyncio.wait([sending])
-    world.commits.let_go()
-    await committing
-    assert await world.events_in_history() == ["Approval"]
+    assert not put.is_withdrawn
+    if is_committed:
+        world.commits.let_go()
+    else:
+        world.commits.fail(REFUSED)
+    await asyncio.wait([committing])
+    assert put.is_withdrawn is not is_committed
+    assert await world.events_in_history() == ["Approval"] * is_committed
 
 
 async def test_a_message_without_a_usable_history_is_withdrawn_when_its_row_would_be_written(world: World) -> None:
@@ -403,6 +459,30 @@ async def test_a_message_that_its_queue_delivers_before_the_response_is_not_rece
     await world.hub._worker.held.drain(5)
     await nothing_more(world.hub, ID)
     assert await world.events_in_history() == ["Approval"]
+
+
+@pytest.mark.parametrize("around", [Neighbours.NONE, Neighbours.FOREIGN], ids=["expected", "put first"])
+async def test_a_message_whose_put_is_confirmed_while_its_poller_reads_it_is_received_once(
+    world: World, hub_name: str, count_messages, around: Neighbours
+) -> None:
+    """The poller reads a batch for a while if its messages have blobs."""
+    world.hub._worker.served.set_neighbours(around)
+    reader = world.hub._worker.served.pollers[HubNames.of(hub_name, 4).queue_of(ID)][0]._reader
+    reads = HeldBack(reader, "read")
+    reads.begin()
+    world.puts.begin(after_effect=True)
+    sending = asyncio.create_task(world.hub.send(raised(ID)))
+    async with time_limit():
+        await reads.began.wait()
+    world.puts.let_go()
+    await sending
+    reads.let_go()
+    (received,) = await receive(world.hub, 1)
+    await pause(0.3)
+    assert not len(world.hub._worker.deliveries.control)
+    await world.hub.commit(world.episode(received))
+    await world.hub._worker.held.drain(5)
+    assert await count_messages() == 0
 
 
 # The partition moves, the host stops or is killed

@@ -149,6 +149,17 @@ def test_deletes_make_room() -> None:
     assert not consumed.is_full
 
 
+def test_a_message_whose_delete_nobody_confirms_is_kept_for_ten_minutes_and_not_waited_for() -> None:
+    messages = ids(1380)
+    consumed = added(*messages, from_outside=True)
+    assert consumed.is_full
+    for id in messages:
+        consumed.unconfirmed(id)
+    assert not consumed.is_full
+    assert known(reloaded(consumed), messages[-1000:]) == 1000
+    assert consumed.text(NOW + 12 * MINUTE) == ""
+
+
 def test_what_an_earlier_session_consumed_is_never_waited_for() -> None:
     consumed = reloaded(added(*ids(1380)))
     consumed.add(*ids(1, 9000), NOW, from_outside=False)  # pyright: ignore[reportCallIssue]

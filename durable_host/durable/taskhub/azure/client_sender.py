@@ -6,6 +6,9 @@ it is in its queue, or a commit has consumed it. If it is neither, it is withdra
 Source: docs/protocol/task-hub-storage-additions.md#messages-to-itself
 """
 
+import asyncio
+from contextlib import suppress
+
 from durable_host.durable.model.events import EventRaised, ExecutionResumed, ExecutionSuspended, ExecutionTerminated
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
@@ -15,6 +18,8 @@ from durable_host.durable.taskhub.azure.sender import MessageSender, Prepared
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import LeasedMessage, QueueService, StorageError
 
+_PATIENCE = 10.0
+"""How long (seconds) a caller whose put has failed waits for the commit that is being written."""
 _OF_CLIENTS = (EventRaised, ExecutionResumed, ExecutionSuspended, ExecutionTerminated)
 
 
@@ -28,7 +33,7 @@ class ClientSender:
         self._held = held
 
     async def send(self, message: TaskMessage) -> None:
-        """Send one message. Raises StorageError if it may not have been sent and no commit has consumed it."""
+        """Send one message. Raises StorageError if it may not have been sent, or it is not known in time."""
         prepared = await self._sender.prepare(message)
         hidden = self._deliveries.claim(prepared.queue) if self._is_for_this_process(prepared.message) else None
         received = self._deliveries.expect(prepared.queue, prepared.message) if hidden is not None else None
@@ -53,13 +58,15 @@ class ClientSender:
         try:
             put = await self._queues.put(prepared.queue, prepared.text, visibility=hidden, ttl=-1)
         except BaseException as error:
+            held.put.failed()
             try:
                 if isinstance(error, StorageError):
-                    await held.put.failed()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_PATIENCE):
+                            await held.put.over()
             finally:
-                counts = held.put.give_up()
-                self._deliveries.missing(received, counts=counts)
-            if not counts or not isinstance(error, StorageError):
+                self._deliveries.missing(received)
+            if not held.put.counts or not isinstance(error, StorageError):
                 raise
         else:
             if not self._deliveries.arrived(received, LeasedMessage(prepared.queue, put, hidden)):

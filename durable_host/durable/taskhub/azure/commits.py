@@ -263,9 +263,12 @@ class Commits:
         await self._outgoing.send(instance.instance_id, put)
         await self._outgoing.begin(instance, direct)
         if instance.checkpoint is not None:
+            consumed = instance.checkpoint.consumed
             for message in episode.consumed:
                 if message.message.id is not None:
-                    held_of(message).on_deleted = partial(instance.checkpoint.consumed.confirmed, message.message.id)
+                    held = held_of(message)
+                    held.on_deleted = partial(consumed.confirmed, message.message.id)
+                    held.on_missing = partial(consumed.unconfirmed, message.message.id)
         self.discard(episode.consumed)
         instance.since = time.monotonic()
 

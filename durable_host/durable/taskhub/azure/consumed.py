@@ -35,7 +35,8 @@ _GROUP = re.compile(r"(\d{1,8}):((?:[ioc][A-Za-z0-9_-]{22})+)")
 class _ConsumedMessage(msgspec.Struct, frozen=True):
     """One entry. `state` is a letter of the text; `kept_until` is in ticks.
 
-    `is_loaded` is true if an earlier session consumed the message, so that this one does not see its delete.
+    `is_loaded` is true if this session does not see the message's delete, because an earlier one consumed it or its put
+    has failed.
     """
 
     minute: int
@@ -115,6 +116,14 @@ class ConsumedMessages:
             self._entries[key] = _ConsumedMessage(entry.minute, _CONFIRMED, entry.is_loaded, _kept_until(entry.minute))
         self._text = None
 
+    def unconfirmed(self, id: str) -> None:
+        """Record that this session will not see the message's delete, because its put has failed."""
+        key = _key(id)
+        entry = self._entries.get(key)
+        if entry is not None and entry.state != _CONFIRMED:
+            self._entries[key] = msgspec.structs.replace(entry, is_loaded=True)
+            self._text = None
+
     def text(self, now: int) -> str:
         """Return the text for the sentinel: at most 32,000 characters. `now` is in ticks."""
         if self._text is None or (self._entries and now > self._text_until):
@@ -133,7 +142,7 @@ class ConsumedMessages:
         """
         if len(self._entries) * _MAX_PER_ENTRY <= LONGEST_TEXT:
             return False
-        awaited = [item for item in self._entries.items() if not item[1].is_loaded and item[1].state != _CONFIRMED]
+        awaited = [item for item in self._entries.items() if not _expires(item[1])]
         return len(_join(awaited)) + KEPT_FROM_OUTSIDE * _MAX_PER_ENTRY > LONGEST_TEXT
 
     def copy(self) -> "ConsumedMessages":

@@ -130,7 +130,12 @@ class Deliveries:
         return self.running and (queue in self.owned or queue == self._names.work_items)
 
     def accept(self, queue: str, message: TaskMessage, put: PutMessage, hidden: float) -> None:
-        """Deliver a message that was put as invisible for `hidden` seconds, now or when it is due."""
+        """Deliver a message that was put as invisible for `hidden` seconds, now or when it is due.
+
+        If its poller has received it before the response to the put, the poller delivers it.
+        """
+        if self._held.holds(put.id):
+            return
         held = HeldHubMessage(LeasedMessage(queue, put, hidden))
         self._held.take(held)
         now = self._clock.now()
@@ -163,14 +168,16 @@ class Deliveries:
         received.id = lease.id
         return self._held.arrived(held, lease)
 
-    def missing(self, received: ReceivedMessage, *, counts: bool) -> None:
-        """Forget an expected message that could not be put. If it `counts`, a commit has consumed it."""
+    def missing(self, received: ReceivedMessage) -> None:
+        """Forget an expected message whose put has failed. A commit that is being written still decides about it."""
         self._expect_no_longer(received)
         held = held_of(received)
-        if not counts:
+        assert held.put is not None
+        if held.put.is_withdrawn:
             self.control.remove_where(lambda one: one is received)
-        if not counts or held.stage is Stage.DELETING:
             self._held.forget(held)
+        elif held.lease is None and held.stage is Stage.DELETING:
+            self._held.missing(held)
 
     def _expect_no_longer(self, received: ReceivedMessage) -> None:
         id = received.message.id

@@ -27,10 +27,11 @@ class HeldHubMessage:
     """A message with its lease (None if it is in no queue) and the number of its deliveries.
 
     `put` is set if the message was delivered before it was in its queue. `on_deleted` is called when its delete is
-    confirmed. Owned by `HeldMessages`, which alone changes `stage`.
+    confirmed, `on_missing` when it never will be, because the put has failed. Owned by `HeldMessages`, which alone
+    changes `stage`.
     """
 
-    __slots__ = ("_id", "dequeue_count", "lease", "on_deleted", "put", "stage")
+    __slots__ = ("_id", "dequeue_count", "lease", "on_deleted", "on_missing", "put", "stage")
 
     def __init__(
         self, lease: LeasedMessage | None, dequeue_count: int = 1, *, id: str = "", put: PendingPut | None = None
@@ -41,6 +42,7 @@ class HeldHubMessage:
         self.dequeue_count = dequeue_count
         self.stage = Stage.HELD
         self.on_deleted: Callable[[], None] | None = None
+        self.on_missing: Callable[[], None] | None = None
 
     @property
     def id(self) -> str:

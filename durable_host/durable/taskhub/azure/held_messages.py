@@ -54,6 +54,10 @@ class HeldMessages:
             if held.stage is Stage.HELD:
                 self.hold(held)
 
+    def holds(self, id: str) -> bool:
+        """True if this process holds the queue message with this ID."""
+        return id in self._by_id
+
     def expect(self, queue: str) -> HeldHubMessage:
         """Start to hold a message whose put begins now. Call `arrived` or `forget` when that has ended."""
         held = HeldHubMessage(None, id=f"expected-{next(self._expected)}", put=PendingPut(queue))
@@ -72,11 +76,15 @@ class HeldMessages:
             held.put.arrived()
         if stage is Stage.GONE:
             return False
+        received = self._by_id.get(lease.id)
+        if received is not None and received.lease is not None:  # Its poller has received it, and still reads it.
+            held.lease, held.dequeue_count = received.lease, received.dequeue_count
+            self.forget(received)
         self._by_id[held.id] = held
         if stage is Stage.DELETING:
             self._deletes.add(held)
         else:
-            self._leases.keep(lease)
+            self._leases.keep(held.lease)
         return True
 
     @asynccontextmanager
@@ -180,7 +188,13 @@ class HeldMessages:
         if held.lease is not None:
             self._deletes.add(held)
         elif not held.is_on_its_way:
-            self.forget(held)
+            self.missing(held)
+
+    def missing(self, held: HeldHubMessage) -> None:
+        """Forget a consumed message that is in no queue, or may be in one although its put has failed."""
+        if held.on_missing is not None:
+            held.on_missing()
+        self.forget(held)
 
     async def hide(self, held: HeldHubMessage, seconds: float) -> bool:
         """Set how long the message stays invisible. Returns False when its lease is lost. Raises StorageError."""
@@ -209,14 +223,19 @@ class HeldMessages:
         """Wait until all deletes are done. If storage does not respond, give up after `patience` seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                while any(held.is_on_its_way for held in self.in_stage(Stage.DELETING)):
-                    self._shrunk.clear()
-                    await self._shrunk.wait()
+                await self._deletes_begun()
         await self._deletes.drain(patience)
 
     async def deleted(self) -> None:
         """Wait until all deletes requested so far are done."""
+        await self._deletes_begun()
         await self._deletes.done()
+
+    async def _deletes_begun(self) -> None:
+        """Wait until no message that was consumed is still on its way to its queue."""
+        while any(held.is_on_its_way for held in self.in_stage(Stage.DELETING)):
+            self._shrunk.clear()
+            await self._shrunk.wait()
 
     def _let_go(self, held: HeldHubMessage) -> None:
         if held.lease is not None:

@@ -19,38 +19,39 @@ class PendingPut:
     `has_failed` is set if storage has not confirmed the put; the message may be in its queue nevertheless.
     """
 
-    __slots__ = ("_changed", "_is_writing", "has_arrived", "has_failed", "is_committed", "is_withdrawn", "queue")
+    __slots__ = ("_changed", "_is_writing", "has_arrived", "has_failed", "is_committed", "queue")
 
     def __init__(self, queue: str) -> None:
         self.queue = queue
         self.has_arrived = False
         self.has_failed = False
         self.is_committed = False
-        self.is_withdrawn = False
         self._is_writing = False
         self._changed = asyncio.Event()
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """True if the put has failed and no commit has consumed the message, so that none may do so any more."""
+        return self.has_failed and not (self.has_arrived or self.is_committed or self._is_writing)
+
+    @property
+    def counts(self) -> bool:
+        """True if the message is in its queue, or a commit has consumed it."""
+        return self.has_arrived or self.is_committed
 
     def arrived(self) -> None:
         """Record that the message is in its queue."""
         self.has_arrived = True
         self._changed.set()
 
-    async def failed(self) -> None:
-        """Record that the put failed, and wait for a commit that is being written."""
+    def failed(self) -> None:
+        """Record that the put failed. A commit that is being written decides about the message, if there is one."""
         self.has_failed = True
-        while self._is_writing and not self.has_arrived:
-            await self._next_change()
-
-    def give_up(self) -> bool:
-        """Return True if the message counts as sent although its put failed. Otherwise it is withdrawn."""
-        self.has_failed = True
-        self.is_withdrawn = not (self.has_arrived or self.is_committed)
         self._changed.set()
-        return not self.is_withdrawn
 
     async def over(self) -> None:
         """Wait until the message is in its queue, was committed although its put failed, or was withdrawn."""
-        while not (self.has_arrived or self.is_withdrawn or (self.has_failed and self.is_committed)):
+        while not (self.has_arrived or (self.has_failed and not self._is_writing)):
             await self._next_change()
 
     def begin_write(self) -> None:
