@@ -177,7 +177,6 @@ class ChaosHub:
         if episode.events and episode.consumed:  # Without a message, nothing would bring the instance back.
             target = f"session of instance '{self._names.name(instance_id)}'"
             if self._injector.happens("lose-lease", target, instance_id=instance_id):
-                await self.hub.abandon(episode.consumed, delay=0.0)
                 raise _lost_session()
         return await self._calls.make("commit of", instance_id, partial(self.hub.commit, episode), lost=_lost_session)
 
@@ -283,4 +282,4 @@ def original_of(received: ReceivedMessage) -> ReceivedMessage:
 
 
 def _lost_session() -> Exception:
-    return CommitConflict("the session was lost on purpose (chaos)")
+    return CommitConflict("the session was lost on purpose (chaos)", delay=0.0)

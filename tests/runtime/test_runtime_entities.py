@@ -228,7 +228,9 @@ async def test_a_termination_after_operations_of_its_batch_comes_after_them(app:
 
 
 @pytest.mark.parametrize(
-    "conflict", [MessageWithdrawn("not stored"), CommitConflict("somebody else was faster")], ids=["withdrawn", "other"]
+    "conflict",
+    [MessageWithdrawn("not stored", delay=0.0), CommitConflict("somebody else was faster")],
+    ids=["withdrawn", "other"],
 )
 async def test_a_termination_in_a_batch_that_is_not_committed_is_received_again(
     app: App, hosts: Hosts, conflict: CommitConflict

@@ -12,7 +12,6 @@ from durable_host.durable.runtime.session_cache import SessionCache
 from durable_host.durable.runtime.storage_faults import MAX_REFUSALS, StorageFaults
 from durable_host.durable.taskhub.port import (
     CommitConflict,
-    MessageWithdrawn,
     ReceivedMessage,
     TaskHub,
     TaskHubRefused,
@@ -76,7 +75,7 @@ class GuardedWorkItem:
             self._sessions.drop_state(session)
             if not batch:
                 return ABORT_DELAY  # Woken without a message, so no message brings it back.
-            return await self._give_back(session, batch, 0.0 if isinstance(conflict, MessageWithdrawn) else None)
+            return await self._give_back(session, batch, conflict.delay)
         except TaskHubRefused as error:
             session.failures += 1
             self._faults.failed(session.instance_id, error)

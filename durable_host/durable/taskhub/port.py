@@ -121,14 +121,19 @@ class EpisodeCommit(msgspec.Struct, frozen=True, kw_only=True):
 class CommitConflict(Exception):
     """Another host has committed this instance's history since it was loaded, or changed the row to be repaired.
 
-    Drop the session and release its messages: the next delivery loads the history again.
+    Drop the session and release its messages after `delay` seconds (see `TaskHub.abandon`): the next delivery loads the
+    history again.
     """
+
+    def __init__(self, text: str, *, delay: float | None = None) -> None:
+        super().__init__(text)
+        self.delay = delay
 
 
 class MessageWithdrawn(CommitConflict):
     """A message of the episode could not be stored, and its sender knows, so the episode must not be committed.
 
-    Release the messages: the others are delivered again.
+    The other messages are delivered again.
     """
 
 

@@ -90,4 +90,4 @@ def committing(puts: Sequence[PendingPut]) -> Generator[None]:
 def require_none_withdrawn(puts: Sequence[PendingPut]) -> None:
     """Raise MessageWithdrawn if one of these messages was withdrawn."""
     if any(one.is_withdrawn for one in puts):
-        raise MessageWithdrawn("A message was received, but could not be stored.")
+        raise MessageWithdrawn("A message was received, but could not be stored.", delay=0.0)
