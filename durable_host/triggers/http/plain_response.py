@@ -24,11 +24,15 @@ class PlainResponse(PlainStream, web.Response):
 
     def __init__(self, status: int, body: bytes) -> None:
         super().__init__(status=status, body=body or None)
-        self._bytes = body
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        body = self._body or b""
         if (
-            self._keep_alive is not None
+            type(body) is not bytes
+            or self._cookies
+            or self._compression
+            or self._chunked
+            or self._keep_alive is not None
             or self.prepared
             or request.version != HttpVersion11
             or not request.keep_alive
@@ -37,11 +41,11 @@ class PlainResponse(PlainStream, web.Response):
         ):
             return await super().prepare(request)
         self._keep_alive = True
-        headers[hdrs.CONTENT_LENGTH] = str(len(self._bytes))
+        headers[hdrs.CONTENT_LENGTH] = str(len(body))
         headers.setdefault(hdrs.DATE, rfc822_formatted_time())
         headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
         writer = request.writer
         await writer.write_headers(f"HTTP/1.1 {self._status} {self._reason}", headers)
-        await writer.write_eof(self._bytes)
+        await writer.write_eof(body)
         self._eof_sent = True
         return None
