@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -73,6 +74,7 @@ class AppWorker:
         self._is_stopping = False
         self._is_orphan = False
         self._stop_request: dict[str, Any] | None = None
+        self._actions: deque[Callable[[], None]] = deque()
 
     def serve(self, early: Frames) -> None:
         logs.install(self._channel, self._start["level"])
@@ -194,12 +196,22 @@ class AppWorker:
         return None
 
     def _run_all(self, actions: Actions) -> None:
-        for action in actions:
-            try:
-                action()
-            except Exception as error:
-                text = f"A request was not carried out:\n{failures.stack_of(error)}"
-                logs.report(self._channel, logging.ERROR, text)
+        """Run what is for the event loop, in order. If a signal handler of user code raises, the rest runs later."""
+        try:
+            self._actions.extend(actions)
+            while self._actions:
+                self._run_action(self._actions.popleft())
+        except BaseException:
+            nothing: Actions = []
+            self._loop.call_soon(self._run_all, nothing)
+            raise
+
+    def _run_action(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:
+            text = f"A request was not carried out:\n{failures.stack_of(error)}"
+            logs.report(self._channel, logging.ERROR, text)
 
     def _handle(self, dispatcher: CallDispatcher, header: dict[str, Any], blob: bytes) -> Callable[[], None] | None:
         try:

@@ -6,6 +6,7 @@ Source: docs/protocol/functions-host-worker.md#worker-crashes, docs/protocol/fun
 import asyncio
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -222,6 +223,43 @@ def ends_the_loop(g):
 async def test_running_call_finishes_when_a_signal_handler_of_the_app_ends_the_worker(tmp_path: Path):
     async with running(tmp_path, {"function_app.py": HEADER + SIGNAL}) as app:
         assert await app.text("ends_the_loop", string("")) == "finished"
+
+
+INTERRUPTED = """
+import asyncio, os
+
+def interrupt(loop, coroutine, **_):
+    loop.set_task_factory(None)
+    coroutine.close()
+    raise KeyboardInterrupt
+
+@app.generic_trigger("g", type="someTrigger")
+async def interrupts_next(g):
+    asyncio.get_running_loop().set_task_factory(interrupt)
+    return os.getpid()
+
+@app.generic_trigger("g", type="someTrigger")
+async def answers(g):
+    return "answered"
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGSTOP")
+async def test_interruption_of_one_call_does_not_affect_calls_that_arrive_with_it(tmp_path: Path):
+    pool = WorkerPool(options(write_app(tmp_path, INTERRUPTED)))
+    app = RunningApp(pool, await pool.start())
+    pid = int(await app.text("interrupts_next") or "")
+    os.kill(pid, signal.SIGSTOP)  # so that the worker finds all calls in the pipe
+    try:
+        calls = [asyncio.create_task(app.text("answers")) for _ in range(20)]
+        await eventually(lambda: pool.running_calls == len(calls))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    async with asyncio.timeout(30):
+        assert await asyncio.gather(*calls[1:]) == ["answered"] * (len(calls) - 1)
+    await pool.stop(0)
+    with pytest.raises(WorkerLost):
+        await calls[0]
 
 
 async def test_a_worker_whose_loop_is_blocked_is_stopped_without_ado(tmp_path: Path, caplog: pytest.LogCaptureFixture):
