@@ -1,8 +1,10 @@
 """The worker's end of the pipe with requests: the thread lends it to the event loop, and takes it back."""
 
 import asyncio
+import contextvars
 import os
 import random
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,7 +15,7 @@ import pytest
 
 from durable_host.worker import request_pipe
 from durable_host.worker.frames import encode_frame
-from durable_host.worker.request_pipe import Actions, Frames, RequestPipe
+from durable_host.worker.request_pipe import Actions, Frames, LoanPause, RequestPipe
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the pipe is never lent there")
 
@@ -37,15 +39,31 @@ class Pipe:
 
 
 @pytest.fixture
-def pipe() -> Iterator[Pipe]:
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipe]:
+    """A pipe whose thread is patient: these tests must not depend on the time in which the loop begins to read.
+
+    asyncio handles SIGINT while a test runs, so other signals are the ones of user code.
+    """
+    monkeypatch.setattr(request_pipe, "SIGNALS", [signal.SIGUSR1])
+    monkeypatch.setattr(request_pipe, "LOOK_EVERY", 60)
     made = Pipe()
     yield made
     made.close()
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(monkeypatch: pytest.MonkeyPatch, pipe: Pipe) -> None:
+    monkeypatch.setattr(request_pipe, "LOOK_EVERY", 0.001)
     monkeypatch.setattr(request_pipe, "PATIENCE", 0.001)
+
+
+@pytest.fixture
+def blocked(monkeypatch: pytest.MonkeyPatch, impatient: None) -> threading.Event:
+    """The thread takes the pipe back only while this is set, and a request waits."""
+    event, is_readable = threading.Event(), request_pipe.is_readable
+    monkeypatch.setattr(request_pipe, "QUIET_AFTER", sys.maxsize)
+    monkeypatch.setattr(request_pipe, "is_readable", lambda descriptor: event.is_set() and is_readable(descriptor))
+    return event
 
 
 def run_all(actions: Actions) -> None:
@@ -90,56 +108,112 @@ async def test_thread_reads_after_the_pipe_was_returned(pipe: Pipe) -> None:
     assert numbers(await asyncio.to_thread(pipe.requests.read)) == [1]
 
 
-@pytest.mark.usefixtures("impatient")
-async def test_thread_takes_the_pipe_back_while_the_loop_is_blocked(pipe: Pipe) -> None:
-    unblocked = threading.Event()
+async def block_loop(pipe: Pipe, blocked: threading.Event) -> list[int]:
+    """Lend the pipe to this loop until a request waits for the blocked loop. Returns what the thread reads then."""
+    unblocked, loop = threading.Event(), asyncio.get_running_loop()
     found: list[int] = []
 
     def begin(frames: Frames) -> Actions | None:
         return [block] if numbers(frames) == [0] else None
 
     def block() -> None:
+        blocked.set()
         pipe.send(1)
         assert unblocked.wait(30)
+        blocked.clear()
 
     def thread() -> None:
         pipe.requests.lend(loop, begin, run_all)
         found.extend(numbers(pipe.requests.read()))
+        pipe.requests.lend(loop, begin, run_all)
         unblocked.set()
 
-    loop = asyncio.get_running_loop()
     pipe.send(0)
     await asyncio.to_thread(thread)
-    assert found == [1]
+    return found
 
 
-@pytest.mark.usefixtures("impatient")
-async def test_blocked_loop_gets_the_pipe_when_it_turns_again(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_pipe, "QUIET_AFTER", sys.maxsize)
-    unblocked = threading.Event()
+async def test_thread_takes_the_pipe_back_while_the_loop_is_blocked(pipe: Pipe, blocked: threading.Event) -> None:
+    assert await block_loop(pipe, blocked) == [1]
+
+
+@pytest.mark.parametrize(("pause", "readers"), [(0, "loop"), (60, "thread")])
+async def test_blocked_loop_gets_the_pipe_after_a_pause(
+    pipe: Pipe, blocked: threading.Event, monkeypatch: pytest.MonkeyPatch, pause: float, readers: str
+) -> None:
+    monkeypatch.setattr(request_pipe, "SHORTEST_PAUSE", pause)
+    begun: list[int] = []
+    await block_loop(pipe, blocked)
+    pipe.send(2)
+    await lend(pipe, lambda frames: begun.extend(numbers(frames)))
+    assert begun == ([2] if readers == "loop" else [])
+
+
+def test_pause_grows_while_the_loop_is_soon_blocked_again() -> None:
+    pause, now = LoanPause(), 100.0
+    lengths: list[float] = []
+    for _ in range(9):
+        pause.begin(now)
+        length = next(tenths for tenths in range(100) if pause.is_over(now + tenths / 10)) / 10
+        lengths.append(length)
+        now += 2 * length
+    assert lengths == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5]
+    pause.begin(now + 60)
+    assert not pause.is_over(now + 60.09)
+    assert pause.is_over(now + 60.11)
+
+
+def raise_interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def restored_signal() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGUSR1)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.usefixtures("restored_signal")
+async def test_thread_keeps_the_pipe_of_an_app_that_handles_signals(pipe: Pipe) -> None:
+    begun: list[int] = []
+    signal.signal(signal.SIGUSR1, raise_interrupt)
+    pipe.send(0)
+    await lend(pipe, lambda frames: begun.extend(numbers(frames)))
+    assert begun == []
+    assert numbers(pipe.requests.read()) == [0]
+
+
+@pytest.mark.usefixtures("restored_signal", "blocked")
+async def test_thread_takes_the_pipe_back_when_the_app_handles_signals(pipe: Pipe) -> None:
     begun: list[int] = []
 
-    def block() -> None:
-        pipe.send(1)
-        assert unblocked.wait(30)
+    def handle_signals() -> None:
+        signal.signal(signal.SIGUSR1, raise_interrupt)
 
-    def begin(frames: Frames) -> Actions | None:
+    def begin(frames: Frames) -> Actions:
         begun.extend(numbers(frames))
-        return [block] if begun == [0] else None
+        return [handle_signals]
 
-    def thread() -> None:
-        pipe.requests.lend(loop, begin, run_all)
-        pipe.requests.read()
-        pipe.requests.lend(loop, begin, run_all)
-        unblocked.set()
-
-    loop = asyncio.get_running_loop()
     pipe.send(0)
-    await asyncio.to_thread(thread)
-    assert begun == [0]
-    pipe.send(2)
     await lend(pipe, begin)
-    assert begun == [0, 2]
+    pipe.send(1)
+    assert numbers(await asyncio.to_thread(pipe.requests.read)) == [1]
+    assert begun == [0]
+
+
+async def test_requests_that_the_loop_reads_share_no_context(pipe: Pipe) -> None:
+    variable = contextvars.ContextVar("variable", default=0)
+    seen: list[int] = []
+
+    def act() -> None:
+        seen.append(variable.get())
+        variable.set(1)
+        pipe.send(len(seen))
+
+    pipe.send(0)
+    await lend(pipe, lambda frames: [act] if numbers(frames)[0] < 3 else None)
+    assert seen == [0, 0, 0]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -183,39 +257,39 @@ async def test_request_that_cannot_be_read_is_an_error_of_the_thread(pipe: Pipe)
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("seed", range(5))
-async def test_requests_run_in_order_whoever_reads_them(pipe: Pipe, seed: int) -> None:
+async def test_requests_run_in_order_whoever_reads_them(pipe: Pipe, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """The loop is blocked now and then, so that the pipe changes hands many times."""
-    chance, count = random.Random(seed), 1500
-    loop, ran, done = asyncio.get_running_loop(), list[int](), asyncio.Event()
+    monkeypatch.setattr(request_pipe, "SHORTEST_PAUSE", 0)
+    chance = random.Random(seed)
+    loop, ran = asyncio.get_running_loop(), list[int]()
     readers: set[int] = set()
 
     def act(number: int) -> None:
         ran.append(number)
         if chance.random() < 0.03:
             threading.Event().wait(0.004)
-        if len(ran) == count:
-            done.set()
 
     def begin(frames: Frames) -> Actions:
         readers.add(threading.get_ident())
-        return [partial(act, number) for number in numbers(frames) if number >= 0]
+        return [partial(act, number) for number in numbers(frames)]
 
     def read() -> None:
         while frames := pipe.requests.read():
-            if actions := begin(frames):
-                loop.call_soon_threadsafe(run_all, actions)
-                pipe.requests.lend(loop, begin, run_all)
+            loop.call_soon_threadsafe(run_all, begin(frames))
+            pipe.requests.lend(loop, begin, run_all)
 
-    def write() -> None:
-        for number in range(count):
-            pipe.send(number)
+    def write() -> int:
+        count = 0
+        while count < 1500 or (len(readers) < 2 and count < 100_000):
+            pipe.send(count)
+            count += 1
             if chance.random() < 0.1:
                 threading.Event().wait(0.002)
+        pipe.end()
+        return count
 
     reading: Any = asyncio.create_task(asyncio.to_thread(read))
-    await asyncio.to_thread(write)
-    await done.wait()
-    pipe.end()
+    count = await asyncio.to_thread(write)
     await reading
     assert ran == list(range(count))
     assert len(readers) == 2
