@@ -410,6 +410,20 @@ async def test_a_released_message_comes_again_once_it_is_put(world: World) -> No
     assert (again.message, again.dequeue_count, again.id) == (received.message, 2, received.id)
 
 
+async def test_messages_on_their_way_do_not_keep_others_from_being_released(world: World) -> None:
+    await world.hub.send(raised(ID, "there"))
+    there = await receive(world.hub, 1)
+    world.puts.begin()
+    async with asyncio.TaskGroup() as group:
+        for number in range(10):
+            group.create_task(world.hub.send(raised(ID, f"on its way {number}")))
+        on_their_way = await receive(world.hub, 10)
+        group.create_task(world.hub.abandon([*on_their_way, *there], delay=0.0))
+        (again,) = await receive(world.hub, 1)
+        world.puts.let_go()
+    assert again.message == there[0].message
+
+
 async def test_a_released_message_that_waits_for_its_instance_is_recalled(world: World) -> None:
     sending, received = await world.send()
     releasing = asyncio.create_task(world.hub.abandon([received], delay=600.0))

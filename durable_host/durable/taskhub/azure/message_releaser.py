@@ -32,7 +32,11 @@ class MessageReleaser:
         self._clock = clock
 
     async def abandon(self, messages: Sequence[ReceivedMessage], delay: float | None = None) -> None:
-        """Release messages for delivery after `delay` seconds, or after the back-off for their dequeue counts."""
+        """Release messages for delivery after `delay` seconds, or after the back-off for their dequeue counts.
+
+        Those whose put is on its way come last, because they wait for it.
+        """
+        messages = sorted(messages, key=lambda message: held_of(message).is_on_its_way)
         await for_each(messages, lambda message: self._abandon(message, delay), _PARALLEL)
 
     async def _abandon(self, message: ReceivedMessage, delay: float | None) -> None:
