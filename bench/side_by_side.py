@@ -21,6 +21,8 @@ SIZES = {"steps": STEPS, "instances": 200, "activities": 1000, "large": 4000, "c
 SMALL = {"steps": STEPS, "instances": 10, "activities": 20, "large": 40, "chain": 60, "events": 3}
 HTTP_SECONDS = 6.0
 ROUNDS = 2
+WARM_UP = 5
+"""Sequences before the figures are taken, as many as in the programs of the peers."""
 QUIET_AFTER = 2.0
 """Seconds until the work of a start is over and memory can be read."""
 
@@ -122,7 +124,8 @@ async def _host(run: Run, found: Figures, system: str, connection: Connection, a
 
 async def _durable(run: Run, found: Figures, system: str, client: scenarios.Client, log: Path) -> None:
     sizes = run.sizes
-    await scenarios.fan_out(client, 20, -1)  # warm up
+    await scenarios.sequences(client, WARM_UP, STEPS, -1)
+    await scenarios.fan_out(client, 20, -1)
     found.add(SEQUENCES, system, sizes["instances"] / await scenarios.sequences(client, sizes["instances"], STEPS, 0))
     found.add(FAN_OUT, system, sizes["activities"] / await scenarios.fan_out(client, sizes["activities"], 0))
     found.add(LARGE, system, sizes["large"] / await scenarios.fan_out(client, sizes["large"], 1))
