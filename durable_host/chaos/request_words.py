@@ -15,7 +15,7 @@ from durable_host.durable.taskhub.azure.names import unescape_key
 
 _ROW_URL = re.compile(r"(?:Instances|History)\(PartitionKey='((?:[^'\s]|'')+)'")
 _ROW_FILTER = re.compile(r"PartitionKey eq '((?:[^']|'')+)'")
-_TRACKING_TABLE = re.compile(r"(?:Instances|History)(?:\(\))?")
+_TRACKING_TABLE = re.compile("Instances|History")
 _JSON_KEY = re.compile(r'"PartitionKey":"((?:[^"\\]|\\.)+)"')
 _JSON_ID = re.compile(r'"InstanceId":"((?:[^"\\]|\\.)+)"')
 _MESSAGE = re.compile(rb"<MessageId>([^<]+)</MessageId>(.*?)</QueueMessage>", re.DOTALL)
@@ -64,13 +64,18 @@ def _of_request(path: str, url: URL, data: Any) -> str:
         return ""
     found = _ROW_FILTER.search(url.query.get("$filter", ""))
     if found is not None:
-        return unescape_key(found[1].replace("''", "'"))
+        return _of_literal(found[1])
     return _of_url(url.raw_path) or unescape_key(_member(_JSON_KEY, _text(data)))
 
 
 def _of_url(text: str) -> str:
     found = _ROW_URL.search(text)
-    return "" if found is None else unescape_key(unquote(found[1]).replace("''", "'"))
+    return "" if found is None else _of_literal(unquote(found[1]))
+
+
+def _of_literal(text: str) -> str:
+    """The instance whose key is in a text of OData."""
+    return unescape_key(text.replace("''", "'"))
 
 
 def _of_message(text: str) -> str:
