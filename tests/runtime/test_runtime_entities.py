@@ -57,6 +57,15 @@ async def _consumed(world) -> None:
             await asyncio.sleep(0)
 
 
+async def _send_while_it_runs(world, *messages: TaskMessage) -> None:
+    """Send messages to the entity while its first batch runs: they are its next one."""
+    await world.until(lambda: world.runtime.running_work_items)
+    for message in messages:
+        await world.hub.send(message)
+    session = world.runtime._sessions.get("@counter@k")
+    await world.until(lambda: len(session.mailbox) == len(messages))
+
+
 async def test_signals_change_the_state_in_order(app: App, hosts: Hosts) -> None:
     _with_counter(app)
     world = await hosts.start(app)
@@ -75,11 +84,8 @@ async def test_copies_of_a_signal_in_one_batch_count_once(app: App, hosts: Hosts
     app.before_entity = wait
     world = await hosts.start(app)
     await world.hub.send(_signal("k", 0, "first"))
-    await world.until(lambda: world.runtime.running_work_items)
-    for number, id in enumerate(("second", "second", "third"), 1):
-        await world.hub.send(_signal("k", number, id))
-    session = world.runtime._sessions.get("@counter@k")
-    await world.until(lambda: len(session.mailbox) == 3)
+    copies = (_signal("k", number, id) for number, id in enumerate(("second", "second", "third"), 1))
+    await _send_while_it_runs(world, *copies)
     gate.set()
     await _settled(world, "k", 0 + 1 + 3)
 
@@ -214,13 +220,9 @@ async def test_a_termination_after_operations_of_its_batch_comes_after_them(app:
 
     app.before_entity = wait
     world = await hosts.start(app)
+    end = TaskMessage(ExecutionTerminated(timestamp=1, input="r"), OrchestrationInstance("@counter@k"))
     await world.client.entities.signal("Counter", "k", "add", json.dumps("1"))
-    await world.until(lambda: world.runtime.running_work_items)
-    await world.hub.send(_signal("k", 2, "two"))
-    await world.hub.send(TaskMessage(ExecutionTerminated(timestamp=1, input="r"), OrchestrationInstance("@counter@k")))
-    await world.hub.send(_signal("k", 3, "three"))
-    session = world.runtime._sessions.get("@counter@k")
-    await world.until(lambda: len(session.mailbox) == 3)
+    await _send_while_it_runs(world, _signal("k", 2, "two"), end, _signal("k", 3, "three"))
     gate.set()
     row = await world.result("@counter@k")
     assert row.runtime_status is OrchestrationStatus.Terminated
@@ -246,12 +248,9 @@ async def test_a_termination_in_a_batch_that_is_not_committed_is_received_again(
 
     app.before_entity = wait
     world = await hosts.start(app)
+    end = TaskMessage(ExecutionTerminated(timestamp=1, input="r"), OrchestrationInstance("@counter@k"))
     await world.client.entities.signal("Counter", "k", "add", json.dumps("1"))
-    await world.until(lambda: world.runtime.running_work_items)
-    await world.hub.send(_signal("k", 2, "two"))
-    await world.hub.send(TaskMessage(ExecutionTerminated(timestamp=1, input="r"), OrchestrationInstance("@counter@k")))
-    session = world.runtime._sessions.get("@counter@k")
-    await world.until(lambda: len(session.mailbox) == 2)
+    await _send_while_it_runs(world, _signal("k", 2, "two"), end)
     gate.set()
     row = await world.result("@counter@k")
     assert row.runtime_status is OrchestrationStatus.Terminated

@@ -73,6 +73,13 @@ class World(NamedTuple):
         assert not sending.done()
         return sending, received
 
+    async def begin_commit(self, received: ReceivedMessage) -> "asyncio.Task[Checkpoint]":
+        """Commit an episode with this message. The commit is held back."""
+        self.commits.begin()
+        committing = asyncio.create_task(self.hub.commit(self.episode(received)))
+        await self.commits.began.wait()
+        return committing
+
     async def events_in_history(self) -> list[str | None]:
         return [one.name for one in await self.hub.get_history(ID) if isinstance(one, e.EventRaised)]
 
@@ -241,9 +248,7 @@ async def test_during_the_turn_its_episode_is_not_committed(world: World, error,
 @pytest.mark.parametrize(("error", "is_put"), FAILURES)
 async def test_during_the_commit_the_caller_waits_for_its_outcome(world: World, error, is_put: bool) -> None:
     sending, received = await world.send()
-    world.commits.begin()
-    committing = asyncio.create_task(world.hub.commit(world.episode(received)))
-    await world.commits.began.wait()
+    committing = await world.begin_commit(received)
     world.puts.fail(error, after_effect=is_put)
     await pause(0.1)
     assert not sending.done()
@@ -256,7 +261,7 @@ async def test_during_the_commit_the_caller_waits_for_its_outcome(world: World, 
     assert checkpoint.knows(received.message)
     await world.hub._worker.held.drain(5)
     assert isinstance(checkpoint, AzureCheckpoint)
-    assert checkpoint.consumed.text(later(720)) == "", "nobody confirms its delete, so it is not kept for ever"
+    assert checkpoint.consumed.text(later(720)) == "", "nobody confirms its delete, so it is not kept forever"
 
 
 @pytest.mark.parametrize("is_committed", [False, True], ids=["not committed", "committed"])
@@ -265,9 +270,7 @@ async def test_a_commit_that_takes_long_is_not_waited_for_and_decides(
 ) -> None:
     monkeypatch.setattr(client_sender, "_PATIENCE", 0.1)
     sending, received = await world.send()
-    world.commits.begin()
-    committing = asyncio.create_task(world.hub.commit(world.episode(received)))
-    await world.commits.began.wait()
+    committing = await world.begin_commit(received)
     world.puts.fail(REFUSED)
     await world.has_failed(sending)
     if is_committed:
@@ -288,9 +291,7 @@ async def test_a_commit_that_takes_long_is_not_waited_for_and_decides(
 @pytest.mark.parametrize(("error", "is_put"), FAILURES)
 async def test_during_a_commit_that_fails_the_message_is_withdrawn(world: World, error, is_put: bool) -> None:
     sending, received = await world.send()
-    world.commits.begin()
-    committing = asyncio.create_task(world.hub.commit(world.episode(received)))
-    await world.commits.began.wait()
+    committing = await world.begin_commit(received)
     world.puts.fail(error, after_effect=is_put)
     world.commits.fail(REFUSED)
     with pytest.raises(TaskHubUnavailable):
@@ -307,10 +308,8 @@ async def test_during_a_commit_that_another_host_overtakes_the_message_is_withdr
     world: World, error, is_put: bool
 ) -> None:
     sending, received = await world.send()
-    world.commits.begin()
     world.checkpoint.etag = 'W/"outdated"'
-    committing = asyncio.create_task(world.hub.commit(world.episode(received)))
-    await world.commits.began.wait()
+    committing = await world.begin_commit(received)
     world.puts.fail(error, after_effect=is_put)
     world.commits.let_go()
     async with time_limit():
@@ -360,9 +359,7 @@ async def test_a_caller_that_goes_away_during_the_commit_leaves_its_message_to_i
     sending, received = await world.send()
     put = held_of(received).put
     assert put is not None
-    world.commits.begin()
-    committing = asyncio.create_task(world.hub.commit(world.episode(received)))
-    await world.commits.began.wait()
+    committing = await world.begin_commit(received)
     if has_failed:
         world.puts.fail(LOST)
         await pause(0.1)
