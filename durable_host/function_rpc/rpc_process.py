@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, cast
 
+from durable_host.batch_scheduling import schedule_as_batch
 from durable_host.function_rpc import rpc_logs
 from durable_host.invocation.process_group import kill_group, kill_rest_of_group, own_group
 
@@ -48,7 +49,7 @@ class RpcProcess(asyncio.SubprocessProtocol):
         own = own_group()
         if (ask := dies_with_host()) is not None:
             own["preexec_fn"] = ask
-        _, process = await asyncio.get_running_loop().subprocess_exec(
+        transport, process = await asyncio.get_running_loop().subprocess_exec(
             lambda: cls(ended),
             *command,
             stdin=subprocess.DEVNULL,
@@ -58,6 +59,7 @@ class RpcProcess(asyncio.SubprocessProtocol):
             env=dict(environ),
             **own,
         )
+        schedule_as_batch(transport.get_pid())
         if ask is None:
             process.watch()
         return process

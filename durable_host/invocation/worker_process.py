@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any, TypeVar, cast
 
+from durable_host.batch_scheduling import schedule_as_batch
 from durable_host.invocation import log_relay, worker_stream
 from durable_host.invocation.code_failure import read_code_failure
 from durable_host.invocation.errors import FunctionFailed, WorkerLost
@@ -45,7 +46,7 @@ async def start_process(
     protocol: Callable[[], P], command: list[str], *, cwd: str, environment: Mapping[str, str]
 ) -> P:
     """Start a program in a session of its own, with pipes for its streams. Raises OSError."""
-    _, process = await asyncio.get_running_loop().subprocess_exec(
+    transport, process = await asyncio.get_running_loop().subprocess_exec(
         protocol,
         *command,
         stdin=subprocess.PIPE,
@@ -55,6 +56,7 @@ async def start_process(
         env=environment,
         **own_group(),
     )
+    schedule_as_batch(transport.get_pid())
     return process
 
 
