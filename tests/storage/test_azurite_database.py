@@ -75,13 +75,14 @@ def test_a_row_is_found_without_looking_at_all_of_its_partition(tmp_path: Path) 
     assert max(answer["reads"] for answer in answers) < 200
 
 
-def test_one_document_is_removed_in_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize("remove", ["removeBatchByPositions([1000])", "remove([rows.data[1000]])"])
+def test_one_document_is_removed_in_place(tmp_path: Path, remove: str) -> None:
     program = (
         ROWS
-        + """
-for (let i = 0; i < 2000; i += 1) { insert(`p${i}`, ""); }
+        + f"""
+for (let i = 0; i < 2000; i += 1) {{ insert(`p${{i}}`, ""); }}
 reads = 0;
-rows.removeBatchByPositions([1000]);
+rows.{remove};
 const removing = reads;
 console.log(JSON.stringify([removing, rows.count(), found("p1000", "").row, found("p1001", "").row]));
 """
@@ -89,6 +90,57 @@ console.log(JSON.stringify([removing, rows.count(), found("p1000", "").row, foun
     reads, count, gone, there = run(tmp_path, program)
     assert (count, gone, there) == (1999, None, ["p1001", ""])
     assert reads < 4000
+
+
+@pytest.mark.parametrize("remove", ["removeBatchByPositions([])", "remove([])", "chain().find({ value: 1 }).remove()"])
+def test_nothing_is_sorted_when_no_document_is_removed(tmp_path: Path, remove: str) -> None:
+    program = f"""
+const documents = new (require("lokijs"))("test.db").addCollection("messages", {{ indices: ["name"] }});
+let reads = 0;
+for (let i = 0; i < 2000; i += 1) {{
+  documents.insert({{ get name() {{ reads += 1; return `n${{i}}`; }} }});
+}}
+documents.insert({{ name: "last" }});
+documents.dirty = false;
+reads = 0;
+documents.{remove};
+console.log(JSON.stringify([reads, documents.dirty, documents.count(), documents.find({{ name: "last" }}).length]));
+"""
+    assert run(tmp_path, program) == [0, False, 2001, 1]
+
+
+def test_received_messages_are_updated_without_sorting_all(tmp_path: Path) -> None:
+    program = """
+const messages = new (require("lokijs"))("test.db").addCollection("m", { indices: ["queueName", "messageId"] });
+let reads = 0;
+for (let i = 0; i < 2000; i += 1) {
+  messages.insert({ queueName: `q${i % 5}`, get messageId() { reads += 1; return `m${i}`; } });
+}
+const received = messages.chain().find({ queueName: "q3" }).limit(3).data();
+received.forEach((message) => { message.dequeueCount = 1; });
+reads = 0;
+messages.update(received);
+const updating = reads;
+messages.remove(received[0]);
+messages.insert({ queueName: "q3", messageId: "new" });
+const found = (query) => messages.find(query).length;
+console.log(JSON.stringify([
+  updating, found({ dequeueCount: 1 }), found({ queueName: "q3" }),
+  ...[received[0].messageId, received[1].messageId, "new"].map((messageId) => found({ messageId })),
+]));
+"""
+    assert run(tmp_path, program) == [0, 2, 400, 0, 1, 1]
+
+
+@pytest.mark.parametrize("remove", ["removeBatchByPositions([0, 2])", "remove([rows.data[0], rows.data[2]])"])
+def test_several_documents_are_removed_at_once(tmp_path: Path, remove: str) -> None:
+    program = f"""
+{ROWS}
+for (const name of ["a", "b", "c", "d"]) insert(name, "");
+rows.{remove};
+console.log(JSON.stringify(["a", "b", "c", "d"].map((name) => found(name, "").row !== null)));
+"""
+    assert run(tmp_path, program) == [False, True, False, True]
 
 
 def test_a_row_is_found_as_long_as_it_exists(tmp_path: Path) -> None:
@@ -192,6 +244,20 @@ console.log(JSON.stringify([
 ]));
 """
     assert run(tmp_path, program) == [True, True]
+
+
+def test_paths_match_templates_that_were_parsed_before(tmp_path: Path) -> None:
+    program = """
+const { isURITemplateMatch } = require("azurite/dist/src/queue/generated/utils/utils");
+const pairs = [["/q/messages", "/{queue}/messages"], ["/q/peek", "/{queue}/messages"], ["/q", "/{queue}"], ["/", "/"]];
+const once = pairs.map((pair) => isURITemplateMatch(...pair));
+const templates = require("uri-templates");
+console.log(JSON.stringify([
+  once, pairs.map((pair) => isURITemplateMatch(...pair)), templates("/{queue}") === templates("/{queue}"),
+]));
+"""
+    answers = [True, False, True, True]
+    assert run(tmp_path, program) == [answers, answers, True]
 
 
 def test_service_for_sql_databases_is_loaded_when_it_is_used(tmp_path: Path) -> None:

@@ -41,18 +41,47 @@ function fixDatabase() {
   } catch {
     return; // another version of Azurite, with another database
   }
-  removeSingleDocumentsInPlace(loki.Collection.prototype);
+  removeFewDocumentsInPlace(loki.Collection.prototype);
+  updateMessagesInPlace(loki.Collection.prototype);
   findRowsByBothKeys(loki.Collection.prototype);
   sortRowsLate(loki);
 }
 
-// To remove a batch of documents, the database sorts every index again, even if the batch has one document. Azurite
-// removes the bodies of old messages that way, one by one, once a minute: with some thousands of them it does not
-// respond for half a minute. A single document is removed here with `remove`, which updates the indexes in place.
-function removeSingleDocumentsInPlace(collection) {
-  const removeBatch = collection.removeBatchByPositions;
+// To remove a batch of documents, the database sorts every index again, even if the batch has one document or none. Azurite
+// removes the bodies of old messages one by one, once a minute: with some thousands of them it does not respond for half a
+// minute. And with each request to a queue it removes the messages that have expired, usually none. A single document is
+// removed here with `remove`, which updates the indexes in place.
+function removeFewDocumentsInPlace(collection) {
+  const { removeBatch, removeBatchByPositions } = collection;
+  collection.removeBatch = function (documents) {
+    if (documents.length > 1) {
+      removeBatch.call(this, documents);
+    } else if (documents.length === 1) {
+      this.remove(documents[0]);
+    }
+  };
   collection.removeBatchByPositions = function (positions) {
-    return positions.length === 1 ? this.remove(this.data[positions[0]]) : removeBatch.call(this, positions);
+    if (positions.length > 1) {
+      removeBatchByPositions.call(this, positions);
+    } else if (positions.length === 1) {
+      this.remove(this.data[positions[0]]);
+    }
+  };
+}
+
+// The messages that a request receives are updated as a batch, and then the database sorts every index again, although
+// no key in an index of messages ever changes.
+function updateMessagesInPlace(collection) {
+  const { update, adaptiveBinaryIndexUpdate } = collection;
+  const hasMessages = ({ cloneObjects, binaryIndices }) => !cloneObjects && binaryIndices.messageId !== undefined;
+  collection.update = function (documents) {
+    if (!Array.isArray(documents) || !hasMessages(this)) {
+      return update.call(this, documents);
+    }
+    documents.forEach((document) => this.update(document));
+  };
+  collection.adaptiveBinaryIndexUpdate = function (position, name) {
+    return hasMessages(this) ? undefined : adaptiveBinaryIndexUpdate.call(this, position, name);
   };
 }
 
@@ -169,6 +198,24 @@ function keepPreparedKeys() {
   };
 }
 
+// To find the operation that a request is for, Azurite compares the path with templates, which it parses again each time.
+function keepParsedTemplates() {
+  let file;
+  try {
+    file = require.resolve("uri-templates", { paths: [path.dirname(path.resolve(program))] });
+  } catch {
+    return; // another version of Azurite
+  }
+  const parse = require(file);
+  const parsed = new Map();
+  require.cache[file].exports = (template) => {
+    if (!parsed.has(template)) {
+      parsed.set(template, parse(template));
+    }
+    return parsed.get(template);
+  };
+}
+
 // Azurite loads its blob service for SQL databases in each start, which takes a seventh of the time, and uses the other.
 function loadSqlServiceWhenUsed() {
   const file = azuriteFile("blob/SqlBlobServer.js");
@@ -195,6 +242,7 @@ function azuriteFile(name) {
 if (program.endsWith(".js")) {
   fixDatabase();
   keepPreparedKeys();
+  keepParsedTemplates();
   loadSqlServiceWhenUsed();
   process.argv.splice(1, 2, path.resolve(program));
   require(path.resolve(program));
