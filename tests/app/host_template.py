@@ -20,14 +20,22 @@ from pathlib import Path
 from typing import IO, Any
 
 import worker_template
-from worker_template import MOST_BYTES, WorkerTemplate, fork_sibling, fork_template, run_worker
+from worker_template import MOST_BYTES, WorkerTemplate, end_at_once, fork_sibling, fork_template, run_worker
 
 MODULES = (
     "aiohttp.web",
     "anyio._backends._asyncio",
+    "durable_host.cli.console",
+    "durable_host.cli.first_build",
+    "durable_host.cli.presenter",
     "durable_host.cli.start",
+    "durable_host.config.exposure",
+    "durable_host.config.project",
     "durable_host.durable.taskhub.azure",
+    "durable_host.durable.taskhub.sqlite",
     "durable_host.host.composition",
+    "encodings.idna",
+    "encodings.utf_8_sig",
     "uvloop",
     "watchfiles",
 )
@@ -261,7 +269,12 @@ def main() -> None:
     os.chdir(request["folder"])
     sys.argv[1:] = request["arguments"]
     sys.path.insert(0, request["folder"])
-    runpy.run_module("durable_host", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("durable_host", run_name="__main__", alter_sys=True)
+    except SystemExit as ending:
+        if ending.code is not None and not isinstance(ending.code, int):
+            print(ending.code, file=sys.stderr)
+        end_at_once(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
 
 
 if __name__ == "__main__":
