@@ -304,16 +304,20 @@ class FaultWorld:
 
     def wrong(self, runs: Sequence[Run], *, each_activity_once: bool) -> list[str]:
         """A line for each run whose result is wrong, or whose history holds something twice."""
-        histories, ran = self.history(), self.activity_runs()
+        histories: dict[frozenset[str], list[list[Entity]]] = {}
+        for instance, rows in self.history().items():
+            histories.setdefault(StorageCall(Kind.OTHER, "", frozenset([instance])).families, []).append(rows)
+        ran: dict[str, dict[str, int]] = {}
+        for name, times in self.activity_runs().items():
+            ran.setdefault(name.split("-")[0].split()[0], {})[name] = times
         lines: list[str] = []
         for run in runs:
             found = [] if run.is_done else ["has not ended"]
             if run.result != EXPECTED[run.pattern]:
                 found.append(f"{run.result!r} for {EXPECTED[run.pattern]!r}")
-            for instance, rows in histories.items():
-                if StorageCall(Kind.OTHER, "", frozenset([instance])).families == {run.family}:
-                    found += doubled(rows)
-            activities = {name: times for name, times in ran.items() if name.split("-")[0].split()[0] == run.family}
+            for rows in histories.get(frozenset([run.family]), []):
+                found += doubled(rows)
+            activities = ran.get(run.family, {})
             if run.is_done and len(activities) != RUNS.get(run.pattern, 0):
                 found.append(f"ran {sorted(activities)}")
             if each_activity_once:
