@@ -5,6 +5,17 @@ It handles connections, time limits, size limits, and requests that are not vali
 
 from durable_host.http_port.body_limit import body_limit, read_body, too_large
 from durable_host.http_port.http_connection import ConnectionTimes, wait_lost
-from durable_host.http_port.tcp_port import HttpPort, guarded
+from durable_host.http_port.tcp_port import BODY_MISTAKES, HttpPort, body_refusal, guarded, is_readable
 
-__all__ = ["ConnectionTimes", "HttpPort", "body_limit", "guarded", "read_body", "too_large", "wait_lost"]
+__all__ = [
+    "BODY_MISTAKES",
+    "ConnectionTimes",
+    "HttpPort",
+    "body_limit",
+    "body_refusal",
+    "guarded",
+    "is_readable",
+    "read_body",
+    "too_large",
+    "wait_lost",
+]

@@ -103,44 +103,63 @@ class HttpPort:
         assert self._loop is not None
         return web.Request(message, payload, protocol, writer, task, self._loop, client_max_size=self._body_limit)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    def _answer(self, request: web.BaseRequest) -> Awaitable[web.StreamResponse]:
+        """The handler's response, or that to a request that the handler does not get."""
         assert isinstance(request, web.Request)
-        path = request.rel_url.raw_path
+        path, headers = request.rel_url.raw_path, request.raw_headers
         if not path.startswith(self._path) or path[len(self._path) :][:1] not in ("", "/"):
-            return web.Response(status=404)
-        headers = request.raw_headers
-        if len(headers) > MOST_HEADERS or sum(map(len, chain.from_iterable(headers))) > LONGEST_HEADER:
-            return web.json_response({"Message": "The headers of the request are too long."}, status=431)
-        if (expected := request.headers.get(hdrs.EXPECT)) and request.version >= HttpVersion11:
-            if expected.lower() != "100-continue":
-                return web.Response(status=417)
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0
+            return _respond(web.Response(status=404))
+        if len(headers) > MOST_HEADERS or len(b"".join(chain.from_iterable(headers))) > LONGEST_HEADER:
+            message = "The headers of the request are too long."
+            return _respond(web.json_response({"Message": message}, status=431))
+        if hdrs.EXPECT in request.headers and request.version >= HttpVersion11:
+            return self._expected(request)
+        return self._handler(request)
+
+    async def _expected(self, request: web.Request) -> web.StreamResponse:
+        if request.headers[hdrs.EXPECT].lower() != "100-continue":
+            return web.Response(status=417)
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
         return await self._handler(request)
+
+
+async def _respond(response: web.Response) -> web.Response:
+    return response
 
 
 def guarded(handler: Handler, body_limit: int) -> Handler:
     """`handler`, with error responses for mistakes in the request that occur while it reads the body."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        if not _is_readable("".join(request.headers.values())):
+        if not is_readable(request):
             return web.json_response({"Message": "A header of the request is not UTF-8."}, status=400)
         try:
             return await handler(request)
-        except web.HTTPRequestEntityTooLarge:
-            return too_large(request, body_limit)
-        except (ConnectionError, web.RequestPayloadError):
-            # The client has disconnected, or the body is not as announced.
-            return web.json_response({"Message": "The body of the request is incomplete."}, status=400)
+        except BODY_MISTAKES as error:
+            return body_refusal(request, error, body_limit)
 
     return answer
 
 
-def _is_readable(value: str) -> bool:
-    if value.isascii():
+BODY_MISTAKES = (web.HTTPRequestEntityTooLarge, ConnectionError, web.RequestPayloadError)
+"""What the reader of a body raises if it is too large, or not as announced, or if the client has disconnected."""
+
+
+def body_refusal(request: web.Request, error: Exception, body_limit: int) -> web.Response:
+    """The response to a request whose body raised one of `BODY_MISTAKES`."""
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return too_large(request, body_limit)
+    return web.json_response({"Message": "The body of the request is incomplete."}, status=400)
+
+
+def is_readable(request: web.Request) -> bool:
+    """Whether all headers are UTF-8."""
+    values = "".join(request.headers.values())
+    if values.isascii():
         return True
     try:
-        value.encode()
+        values.encode()
     except UnicodeEncodeError:
         return False
     return True

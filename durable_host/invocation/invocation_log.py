@@ -28,9 +28,9 @@ class InvocationLog:
         self._details = details
         self._function = attempt.function.name
         self._log = _logger(self._function)
+        self._started = time.perf_counter()
 
     def __enter__(self) -> "InvocationLog":
-        self._started = time.perf_counter()
         if self._log.isEnabledFor(logging.INFO):
             self._begin()
         return self
@@ -111,8 +111,13 @@ class InvocationLog:
     def _is_entity(self) -> bool:
         return self._attempt.function.trigger.type.lower() == "entitytrigger"
 
+    @property
+    def seconds(self) -> float:
+        """Since the start of the attempt."""
+        return time.perf_counter() - self._started
+
     def _duration(self) -> int:
-        return round((time.perf_counter() - self._started) * 1000)
+        return round(self.seconds * 1000)
 
     def _info(self, text: str, **extra: Any) -> None:
         self._log.info("%s", text, extra={**self._members(), **extra})

@@ -172,17 +172,25 @@ class Invoker:
         self, attempt: Attempt, pipeline: Pipeline, workers: Workers, reason: str, details: str | None
     ) -> Outcome:
         self.running += 1
+        log = InvocationLog(attempt, reason, details)
         try:
-            with (
-                self.recent.recorded(attempt, reason) as record,
-                workers.held(),
-                InvocationLog(attempt, reason, details) as log,
-            ):
-                run = partial(run_attempt, attempt, self._pool, workers, pipeline.bindings, pipeline.function_timeout)
-                response = await (run() if pipeline.interception is None else pipeline.interception(attempt, run))
-                log.response = record.response = response
+            with workers.held(), log:
+                if pipeline.interception is None:
+                    response = await run_attempt(
+                        attempt, self._pool, workers, pipeline.bindings, pipeline.function_timeout
+                    )
+                else:
+                    run = partial(
+                        run_attempt, attempt, self._pool, workers, pipeline.bindings, pipeline.function_timeout
+                    )
+                    response = await pipeline.interception(attempt, run)
+                log.response = response
+        except BaseException as error:
+            self.recent.add(attempt, reason, log.seconds, error=error)
+            raise
         finally:
             self.running -= 1
+        self.recent.add(attempt, reason, log.seconds, response=response)
         return Outcome(
             invocation_id=attempt.invocation_id, return_value=response.return_value, outputs=response.outputs
         )

@@ -24,31 +24,6 @@ class RecentInvocation(NamedTuple):
     reason: str
 
 
-class RunningInvocation:
-    """Keeps an attempt in `recent` when it has ended. The caller sets `response` if there is one."""
-
-    __slots__ = ("_attempt", "_began", "_reason", "_recent", "response")
-
-    def __init__(self, recent: "RecentInvocations", attempt: Attempt, reason: str) -> None:
-        self.response: InvocationResponse | None = None
-        self._recent = recent
-        self._attempt = attempt
-        self._reason = reason
-
-    def __enter__(self) -> "RunningInvocation":
-        self._began = time.perf_counter()
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        seconds = time.perf_counter() - self._began
-        attempt, text = self._attempt, None if error is None else _error_text(error)
-        if error is None and self.response is not None and self.response.failed_operations:
-            text = self.response.failed_operations[0].text
-        started = time.time() - seconds
-        ended = RecentInvocation(attempt.invocation_id, started, seconds, text, attempt.instance_id, self._reason)
-        self._recent.keep(attempt.function.name, ended)
-
-
 class RecentInvocations:
     """A bounded ring per function. `version` grows with each invocation."""
 
@@ -56,20 +31,31 @@ class RecentInvocations:
         self.version = 0
         self._rings: dict[str, deque[RecentInvocation]] = {}
 
-    def recorded(self, attempt: Attempt, reason: str) -> RunningInvocation:
-        """A context manager around an attempt, which keeps it when it has ended."""
-        return RunningInvocation(self, attempt, reason)
+    def add(
+        self,
+        attempt: Attempt,
+        reason: str,
+        seconds: float,
+        *,
+        response: InvocationResponse | None = None,
+        error: BaseException | None = None,
+    ) -> None:
+        """Keep an attempt that has just ended after `seconds`."""
+        text = None if error is None else _error_text(error)
+        if response is not None and response.failed_operations:
+            text = response.failed_operations[0].text
+        name = attempt.function.name
+        ring = self._rings.get(name)
+        if ring is None:
+            ring = self._rings[name] = deque(maxlen=KEPT)
+        self.version += 1
+        ring.append(
+            RecentInvocation(attempt.invocation_id, time.time() - seconds, seconds, text, attempt.instance_id, reason)
+        )
 
     def of(self, function: str) -> list[RecentInvocation]:
         """The kept invocations of a function, newest first."""
         return list(reversed(self._rings.get(function, ())))
-
-    def keep(self, function: str, ended: RecentInvocation) -> None:
-        ring = self._rings.get(function)
-        if ring is None:
-            ring = self._rings[function] = deque(maxlen=KEPT)
-        self.version += 1
-        ring.append(ended)
 
 
 def _error_text(error: BaseException) -> str | None:

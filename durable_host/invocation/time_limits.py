@@ -16,18 +16,12 @@ class TimeLimits:
 
     def limit(self, seconds: float) -> "TimeLimit":
         """A context manager that raises TimeoutError if its block takes longer, and cancels what the block awaits."""
-        return TimeLimit(self, self._loop, seconds)
-
-    def begin(self, limit: "TimeLimit", seconds: float) -> None:
         end = self._loop.time() + seconds
         ends = self._ends.get(seconds)
         if ends is None:
             ends = self._ends[seconds] = {}
             self._loop.call_at(end, self._look, seconds)
-        ends[limit] = end
-
-    def end(self, limit: "TimeLimit", seconds: float) -> None:
-        self._ends[seconds].pop(limit, None)
+        return TimeLimit(self._loop, ends, end)
 
     def _look(self, seconds: float) -> None:
         """End the calls whose time is over, and look again when that of the next one is."""
@@ -44,23 +38,23 @@ class TimeLimits:
 class TimeLimit:
     """The limit of one call; see `TimeLimits.limit`."""
 
-    __slots__ = ("_cancelling", "_is_over", "_limits", "_loop", "_seconds", "_task")
+    __slots__ = ("_cancelling", "_end", "_ends", "_is_over", "_loop", "_task")
 
-    def __init__(self, limits: TimeLimits, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        self._limits = limits
+    def __init__(self, loop: asyncio.AbstractEventLoop, ends: dict["TimeLimit", float], end: float) -> None:
         self._loop = loop
-        self._seconds = seconds
+        self._ends = ends
+        self._end = end
         self._is_over = False
 
     def __enter__(self) -> None:
         task = asyncio.current_task(self._loop)
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
-        self._limits.begin(self, self._seconds)
+        self._ends[self] = self._end
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if not self._is_over:
-            self._limits.end(self, self._seconds)
+            self._ends.pop(self, None)
         elif self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 

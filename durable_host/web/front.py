@@ -17,7 +17,7 @@ from yarl import URL
 
 from durable_host.durable.api import DurableHttpApi, raw_tail
 from durable_host.durable.api.client_payload import WEBHOOK_PATH
-from durable_host.http_port import guarded
+from durable_host.http_port import BODY_MISTAKES, body_refusal, guarded, is_readable
 from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.triggers.blob.webhook import WEBHOOK_PATH as BLOBS_PATH
@@ -27,7 +27,7 @@ from durable_host.triggers.http.absent import AbsentRoutes
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.triggers.http.paths import without_dots
 from durable_host.triggers.http.reply import HttpFunctionReply
-from durable_host.triggers.http.routes import RouteMatch
+from durable_host.triggers.http.routes import LONGEST_KEPT, MOST_KEPT, RouteMatch
 from durable_host.triggers.http.streamed import RESPONSE_HEADERS
 from durable_host.triggers.http.trigger import HttpTrigger
 from durable_host.triggers.mcp.webhook import WEBHOOK_PATH as MCP_PATH
@@ -81,7 +81,9 @@ class Front:
         self.access = access
         self._dashboard = None if dashboard is None else guarded(dashboard, body_limit)
         self._guarded = guarded(self._answer, body_limit)
+        self._body_limit = body_limit
         self._running = RunningRequests()
+        self._plain: dict[tuple[str, str], RouteMatch[FunctionMetadata]] = {}
 
     def adopt(
         self,
@@ -95,13 +97,32 @@ class Front:
         """Route new requests to these functions; running requests finish unchanged."""
         self._http, self._durable, self._blobs, self._event_grid = http, durable, blobs, event_grid
         self._absent, self._mcp = absent, mcp
+        self._plain.clear()
 
     async def drain(self, grace: float) -> None:
         """Wait until no function works on a request, at most `grace` seconds."""
         await self._running.wait_none(grace)
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Respond to a request. The CORS settings and the custom headers of the app are not for the dashboard."""
+    def handle(self, request: web.Request) -> Awaitable[web.StreamResponse]:
+        """Respond to a request."""
+        if self._plain and self.access is None and self.offline_page is None:
+            match = self._plain.get((request.method, request.rel_url.raw_path))
+            if match is not None and "Upgrade" not in request.headers and is_readable(request):
+                return self._plain_function(request, match)
+        return self._handle(request)
+
+    async def _plain_function(self, request: web.Request, match: RouteMatch[FunctionMetadata]) -> web.StreamResponse:
+        """The same response as that of `_handle`, with less work, for a path that a function has answered before."""
+        http = self._http
+        assert http is not None
+        try:
+            with self._running:
+                return await http.handle(request, match)
+        except BODY_MISTAKES as error:
+            return body_refusal(request, error, self._body_limit)
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        """Respond to any request. The CORS settings and the custom headers of the app are not for the dashboard."""
         if self._dashboard is not None and _is_below(request.rel_url.raw_path, DASHBOARD_PATH):
             return await self._dashboard(request)
         if self._cors is not None and self._cors.is_preflight(request.method, request.headers):
@@ -121,7 +142,7 @@ class Front:
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        path = request.rel_url.raw_path
+        asked = path = request.rel_url.raw_path
         if not _is_below(path, WEBHOOK_PATH):  # There, dots and the null character may be part of an instance ID.
             if (resolved := without_dots(path)) != path:
                 query = request.rel_url.raw_query_string
@@ -137,6 +158,8 @@ class Front:
             return offline
         match = self._http.match(request.method, path) if self._http is not None else None
         if match is not None:
+            if path == asked:
+                self._keep(request.method, path, match)
             return await self._function(request, match)
         if self._absent is not None and self._http is not None:
             explain = self._http.details.for_host(request.host)
@@ -147,6 +170,15 @@ class Front:
             page = self._home(is_local_host(request.host))
             return web.Response(status=204) if page is None else web.Response(text=page, content_type="text/html")
         return web.Response(status=404)
+
+    def _keep(self, method: str, path: str, match: RouteMatch[FunctionMetadata]) -> None:
+        """Keep the match for `handle`, if nothing but the function decides about the response."""
+        if self._cors is not None or self.access is not None or self._http is None or self._http.custom_headers:
+            return
+        if len(method) + len(path) <= LONGEST_KEPT:
+            if len(self._plain) >= MOST_KEPT:
+                self._plain.clear()
+            self._plain[method, path] = match
 
     async def _unserved(self, request: web.Request, reply: HttpFunctionReply) -> web.Response:
         """A response with the reason, for callers with the master key; without keys, for all callers."""

@@ -1,4 +1,4 @@
-"""Reads a request for a function.
+"""What a function receives of a request.
 
 Source: docs/protocol/functions-host-http.md#requests, docs/protocol/functions-host-expressions.md#binding-data
 """
@@ -9,15 +9,14 @@ from typing import Any
 from aiohttp import web
 
 from durable_host.config import binding_data
-from durable_host.http_port import read_body
 from durable_host.invocation.datum import HttpData
 from durable_host.triggers.http.paths import joined_query, path_of_url, query_parameters
 
 
-async def read_http_request(
-    request: web.Request, route_values: Mapping[str, str], origin: str | None = None
+def http_data(
+    request: web.Request, route_values: Mapping[str, str], body: bytes, origin: str | None = None
 ) -> HttpData:
-    """Read a request with its whole body, chunked or not. Raises aiohttp's 413 if the body is over the limit.
+    """The request for a function, with its whole body, which may have been chunked.
 
     `origin` replaces scheme and host in the URL. A chunked body gets a `Content-Length`, because WSGI apps read nothing
     without one.
@@ -26,13 +25,14 @@ async def read_http_request(
     for name, value in request.headers.items():
         key = name.lower()
         headers[key] = f"{headers[key]},{value}" if key in headers else value
-    body = await read_body(request) if request.body_exists else b""
     if headers.pop("transfer-encoding", None) is not None:
         headers["content-length"] = str(len(body))
+    url = request.rel_url
+    query = url.raw_query_string
+    path = path_of_url(url.raw_path)
     return HttpData(
         method=request.method,
-        url=f"{origin or f'{request.scheme}://{request.host}'}{path_of_url(request.rel_url.raw_path)}"
-        + (f"?{query}" if (query := request.rel_url.raw_query_string) else ""),
+        url=f"{origin or f'{request.scheme}://{request.host}'}{path}{f'?{query}' if query else ''}",
         headers=headers,
         query={name: value for name, value in joined_query(query).items() if value} if query else {},
         params=dict(route_values),

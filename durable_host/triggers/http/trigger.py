@@ -17,7 +17,7 @@ from aiohttp import web
 from durable_host.config.extensions import HttpOptions
 from durable_host.config.headers import header_mistake
 from durable_host.errors import HostError
-from durable_host.http_port import wait_lost
+from durable_host.http_port import read_body, wait_lost
 from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.datum import NONE, Datum, HttpData
 from durable_host.invocation.errors import ClientGone, FunctionCancelled, FunctionFailed
@@ -31,7 +31,7 @@ from durable_host.triggers.http.failure_reply import ErrorDetails, failure_reply
 from durable_host.triggers.http.function_reply import function_reply
 from durable_host.triggers.http.plain_response import PlainResponse
 from durable_host.triggers.http.reply import HttpFunctionReply, InvalidReply
-from durable_host.triggers.http.request import http_binding_data, read_http_request
+from durable_host.triggers.http.request import http_binding_data, http_data
 from durable_host.triggers.http.routes import RouteDeclaration, RouteMatch, RouteTable
 from durable_host.triggers.http.streamed import ClientExchange, head_data, request_head
 
@@ -93,57 +93,64 @@ class HttpTrigger:
     def is_disabled(self, function: FunctionMetadata) -> bool:
         return function.name in self._disabled
 
-    async def handle(
+    def handle(
         self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers | None = None
-    ) -> web.StreamResponse:
+    ) -> Coroutine[Any, Any, web.StreamResponse]:
         """Run the function and create its response; 429 if too many requests are running.
 
         Raises aiohttp's 413 for a body over the limit, and ConnectionError if the client has disconnected.
         """
-        with workers.held() if workers is not None else self._invoker.held() as held:
-            if not self._throttle.is_limited:
-                return await self._run(request, match, held)
-            if not self._throttle.admits():
-                return web.Response(status=429, headers={"X-FUNCTION-SCALEOUT": "1"})
+        held = self._invoker.held() if workers is None else workers.held()
+        return self._throttled(request, match, held) if self._throttle.is_limited else self._run(request, match, held)
+
+    async def _throttled(
+        self, request: web.Request, match: RouteMatch[FunctionMetadata], held: AbstractContextManager[Workers]
+    ) -> web.StreamResponse:
+        if not self._throttle.admits():
+            return web.Response(status=429, headers={"X-FUNCTION-SCALEOUT": "1"})
+        with held as workers:
             async with self._throttle:
-                return await self._run(request, match, held)
+                return await self._run(request, match, workers.held())
 
     async def _run(
-        self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers
+        self, request: web.Request, match: RouteMatch[FunctionMetadata], held: AbstractContextManager[Workers]
     ) -> web.StreamResponse:
         function = match.route.target
-        if function.streams_http:
-            return await self._stream(request, match, workers)
         # The SDK builds management URLs from the URL of the request.
         is_asked_elsewhere = function.name in self._with_client and not is_local_host(request.host)
-        data = await read_http_request(request, match.values, self._base_url if is_asked_elsewhere else None)
         invocation_id = new_invocation_id()
-        running = self._invoker.invoke(
-            function,
-            trigger_value=Datum("http", data),
-            trigger_metadata={},
-            binding_data=self._binding_data(function, data, request),
-            reason=REASON,
-            invocation_id=invocation_id,
-            trace_parent=data.headers.get("traceparent"),
-            trace_state=data.headers.get("tracestate"),
-            workers=workers,
-        )
-        try:
-            outcome = await (self._watched(running, request, invocation_id) if function.ends_with_client else running)
-            return self._response(function_reply(function, outcome.return_value, outcome.outputs))
-        except FunctionCancelled as error:
-            raise ConnectionResetError(str(error)) from None
-        except FunctionFailed as error:
-            hint = answer_hint(error.message)
-            if hint is not None:
-                text = hint.replace("The function", f"The function '{function.name}'", 1)
-                _log.error("%s", text, extra={"function": function.name})
-            return self._failed(request, function, str(error), error.stack, hint)
-        except (HostError, InvalidReply) as error:
-            if isinstance(error, InvalidReply):
-                _log.error("The response of the function '%s' cannot be sent: %s", function.name, error)
-            return self._failed(request, function, str(error), "", getattr(error, "remedy", None))
+        with held as workers:
+            if function.streams_http:
+                return await self._stream(request, match, workers)
+            body = await read_body(request) if request.body_exists else b""
+            data = http_data(request, match.values, body, self._base_url if is_asked_elsewhere else None)
+            running = self._invoker.invoke(
+                function,
+                trigger_value=Datum("http", data),
+                binding_data=self._binding_data(function, data, request),
+                reason=REASON,
+                invocation_id=invocation_id,
+                trace_parent=data.headers.get("traceparent"),
+                trace_state=data.headers.get("tracestate"),
+                workers=workers,
+            )
+            try:
+                outcome = await (
+                    self._watched(running, request, invocation_id) if function.ends_with_client else running
+                )
+                return self._response(function_reply(function, outcome.return_value, outcome.outputs))
+            except FunctionCancelled as error:
+                raise ConnectionResetError(str(error)) from None
+            except FunctionFailed as error:
+                hint = answer_hint(error.message)
+                if hint is not None:
+                    text = hint.replace("The function", f"The function '{function.name}'", 1)
+                    _log.error("%s", text, extra={"function": function.name})
+                return self._failed(request, function, str(error), error.stack, hint)
+            except (HostError, InvalidReply) as error:
+                if isinstance(error, InvalidReply):
+                    _log.error("The response of the function '%s' cannot be sent: %s", function.name, error)
+                return self._failed(request, function, str(error), "", getattr(error, "remedy", None))
 
     async def _watched(
         self, running: Coroutine[Any, Any, Outcome], request: web.Request, invocation_id: str
