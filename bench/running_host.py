@@ -38,6 +38,15 @@ def resident_megabytes(pid: int) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used; 0 if there is no /proc or the process has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def open_descriptors(pid: int) -> int:
     """Open files and sockets of a process; 0 if there is no /proc or the process has ended."""
     try:

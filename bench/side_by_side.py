@@ -19,7 +19,7 @@ from durable_host.storage.azurite import connection_string, free_connection, sta
 STEPS = 5
 SIZES = {"steps": STEPS, "instances": 200, "activities": 1000, "large": 4000, "chain": 300, "events": 50}
 SMALL = {"steps": STEPS, "instances": 10, "activities": 20, "large": 40, "chain": 60, "events": 3}
-HTTP_SECONDS = 6.0
+HTTP_SECONDS = 2.0
 ROUNDS = 2
 WARM_UP = 5
 """Sequences before the figures are taken, as many as in the programs of the peers."""
@@ -34,6 +34,7 @@ EVENT = Scenario("call that raises an event to the next activity, p50", "ms", le
 EVENT_99 = Scenario("call that raises an event to the next activity, p99", "ms", less_is_better=True)
 HTTP = Scenario("HTTP hello, 64 connections", "requests/s")
 HTTP_99 = Scenario("HTTP hello, p99", "ms", less_is_better=True)
+HTTP_CPU = Scenario("HTTP hello, CPU time of server and worker", "µs", less_is_better=True)
 START = Scenario("start to ready", "s", less_is_better=True)
 COLD = Scenario("start to ready, Azurite included", "s", less_is_better=True)
 MEMORY = Scenario("memory of host and worker, idle", "MB", less_is_better=True)
@@ -137,11 +138,15 @@ async def _durable(run: Run, found: Figures, system: str, client: scenarios.Clie
 
 async def _http(run: Run, found: Figures, host: RunningHost) -> None:
     run.say("HTTP ...")
-    async with throughput.plain_server() as url:
-        for system, target in ((systems.BARE, url), (systems.ON_AZURITE, f"{host.base}/api/hello")):
-            rate, latencies = await throughput.http_load(target, run.http_seconds)
-            found.add(HTTP, system, rate)
-            found.add(HTTP_99, system, scenarios.percentile(latencies, 0.99) * 1000)
+    process, workers = host.processes()
+    served = throughput.HttpServer(f"{host.base}/api/hello", (process, *workers))
+    async with throughput.plain_server() as bare:
+        servers = {systems.BARE: bare, systems.ON_AZURITE: served}
+        for system, samples in (await throughput.http_side_by_side(servers, run.http_seconds)).items():
+            found.add(HTTP, system, samples.rate)
+            found.add(HTTP_99, system, scenarios.percentile(samples.latencies, 0.99) * 1000)
+            if samples.cpu:
+                found.add(HTTP_CPU, system, samples.cpu_per_request)
 
 
 async def _cold_start(run: Run, found: Figures, python: Path) -> None:

@@ -1,19 +1,71 @@
-"""HTTP and queue throughput, each next to a bare program that does the same without a host."""
+"""HTTP and queue throughput, each next to a bare program that does the same without a host.
+
+The client of the HTTP load is aiohttp's, in this process. For a request, it takes more CPU time than a bare server,
+and about as much as a host with its worker. So on few cores, the rates depend on the client too: it limits a bare
+server, and takes time from a host. With a client that only writes prepared bytes and compares the response, the ratio
+of the rates is that of the CPU times. These are also measured, and do not depend on the client.
+"""
 
 import asyncio
 import base64
 import contextlib
+import statistics
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp import web
 
-from bench.running_host import free_port
+from bench.running_host import cpu_seconds, free_port
 from durable_host.storage import StorageAccount
 
 CONNECTIONS = 64
+SAMPLES = 3
+WARM_UP = 0.5
+
+
+@dataclass(frozen=True)
+class HttpServer:
+    """A running server: the URL that says hello, and the IDs of its processes."""
+
+    url: str
+    processes: tuple[int, ...]
+
+
+@dataclass
+class HttpSamples:
+    """What the loads of one server have shown. `latencies` are in seconds, `cpu` is in seconds for all requests."""
+
+    rates: list[float] = field(default_factory=list[float])
+    latencies: list[float] = field(default_factory=list[float])
+    cpu: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Requests per second in the middle sample."""
+        return statistics.median(self.rates)
+
+    @property
+    def cpu_per_request(self) -> float:
+        """CPU time of the server's processes in microseconds."""
+        return self.cpu / len(self.latencies) * 1e6
+
+
+async def http_side_by_side(servers: Mapping[str, HttpServer], seconds: float) -> dict[str, HttpSamples]:
+    """Load the servers in turn, several times and for `seconds` each time, so that other work affects all of them."""
+    for server in servers.values():
+        await http_load(server.url, WARM_UP)
+    found = {name: HttpSamples() for name in servers}
+    for _ in range(SAMPLES):
+        for name, server in servers.items():
+            samples, begun = found[name], sum(map(cpu_seconds, server.processes))
+            rate, latencies = await http_load(server.url, seconds)
+            samples.cpu += sum(map(cpu_seconds, server.processes)) - begun
+            samples.rates.append(rate)
+            samples.latencies += latencies
+    return found
 
 
 async def http_load(url: str, seconds: float, body: str = "Hello") -> tuple[float, list[float]]:
@@ -50,8 +102,8 @@ async def plain_aiohttp(port: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def plain_server() -> AsyncIterator[str]:
-    """Run a plain aiohttp server in a child process and yield its URL."""
+async def plain_server() -> AsyncIterator[HttpServer]:
+    """Run a plain aiohttp server in a child process."""
     port = free_port()
     program = f"import asyncio, uvloop; from bench.throughput import plain_aiohttp; uvloop.run(plain_aiohttp({port}))"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
@@ -63,7 +115,7 @@ async def plain_server() -> AsyncIterator[str]:
                 break
             except OSError:
                 await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{port}/api/hello"
+        yield HttpServer(f"http://127.0.0.1:{port}/api/hello", (process.pid,))
     finally:
         process.terminate()
         await process.wait()
