@@ -21,6 +21,9 @@ from durable_host.cli.lines import Event, OutputMode, render
 from durable_host.config.log_levels import TRACE, LogLevels, is_of_app
 from durable_host.redaction import redacted, redacted_json
 
+_BATCH: Final = 500
+_PAUSE: Final = 0.02
+"""Seconds."""
 _CAPACITY: Final = 20_000
 _NOT_SHOWN: Final = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
 _CLEAR_LINE: Final = "\r\x1b[K"
@@ -70,6 +73,7 @@ class Console(logging.Handler):
         self._dropped = 0
         self._broken = False
         self._writer: threading.Thread | None = None
+        self._closing = threading.Event()
         self._ending = ExitStack()
 
     def __enter__(self) -> "Console":
@@ -140,6 +144,7 @@ class Console(logging.Handler):
         writer, self._writer = self._writer, None
         if writer is not None:
             self._queue.put(None)
+            self._closing.set()
             writer.join(timeout=5.0)
             atexit.unregister(self.close)
             logging.getLogger().removeHandler(self)
@@ -157,9 +162,10 @@ class Console(logging.Handler):
             self._dropped += 1
 
     def _write_all(self) -> None:
+        """Write lines immediately, but at most once in `_PAUSE`: to wake this thread for each line takes longer."""
         while True:
             batch = [self._queue.get()]
-            while batch[-1] is not None and len(batch) < 500:
+            while batch[-1] is not None and len(batch) < _BATCH:
                 try:
                     batch.append(self._queue.get_nowait())
                 except queue.Empty:
@@ -171,6 +177,8 @@ class Console(logging.Handler):
                     sys.stderr.write(f"Log lines could not be written: {type(error).__name__}: {error}\n")
             if batch[-1] is None:
                 return
+            if len(batch) < _BATCH:
+                self._closing.wait(_PAUSE)
 
     def _write(self, items: list[Event | str]) -> None:
         if self._broken:

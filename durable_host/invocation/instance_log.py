@@ -37,6 +37,10 @@ class InstanceLog(logging.Handler):
         self._lines: deque[LoggedLine] = deque()
         self._size = 0
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Like `logging.Handler.handle`, without the lock for the many records that have no instance ID."""
+        return getattr(record, "instance_id", None) is not None and bool(super().handle(record))
+
     def emit(self, record: logging.LogRecord) -> None:
         instance_id: str | None = getattr(record, "instance_id", None)
         if instance_id is None:

@@ -120,15 +120,16 @@ class InvocationLog:
         return round(self.seconds * 1000)
 
     def _info(self, text: str, **extra: Any) -> None:
-        self._log.info("%s", text, extra={**self._members(), **extra})
+        self._log.info("%s", text, extra=self._members(extra))
 
     def _error(self, text: str, **extra: Any) -> None:
-        self._log.error("%s", text, extra={**self._members(), **extra})
+        self._log.error("%s", text, extra=self._members(extra))
 
-    def _members(self) -> dict[str, Any]:
-        members = {"function": self._function, "invocation_id": self._attempt.invocation_id}
-        if self._attempt.instance_id is not None:
-            members["instance_id"] = self._attempt.instance_id
+    def _members(self, members: dict[str, Any]) -> dict[str, Any]:
+        members["function"] = self._function
+        members["invocation_id"] = self._attempt.invocation_id
+        if (instance_id := self._attempt.instance_id) is not None:
+            members["instance_id"] = instance_id
         return members
 
 
