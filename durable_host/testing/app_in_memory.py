@@ -25,8 +25,10 @@ from durable_host.testing.chaos.chaos_stage import ChaosStage
 from durable_host.testing.doubles import Doubles, double_names, functions_with_doubles, language_of
 from durable_host.testing.http_calls import RecordedHttpCalls
 from durable_host.testing.indexed_app import IndexedApp
+from durable_host.testing.kit_patience import MOMENT
 from durable_host.testing.loop_thread import in_callback
 from durable_host.testing.memory_storage.memory_storage import MemoryStorage
+from durable_host.testing.running_calls import RunningCalls
 from durable_host.testing.stand_ins import with_stand_ins
 from durable_host.testing.virtual_clock import VirtualClock
 from durable_host.testing.web_in_memory import WebInMemory
@@ -36,7 +38,6 @@ _log = logging.getLogger("Host.Startup")
 
 BASE_URL = "http://localhost:7071"
 _GRACE = 1.0
-_MOMENT = 1.0
 _LOOKS_EVERY = 0.001
 
 
@@ -60,8 +61,9 @@ class WorkerClock(VirtualClock):
 class AppInMemory:
     """One run of a loaded app, with its own task hub, storage and time. Start and stop it in the same event loop."""
 
-    def __init__(self, indexed: IndexedApp, start: datetime, streams: Callable[[], int]) -> None:
+    def __init__(self, indexed: IndexedApp, start: datetime, calls: RunningCalls, streams: Callable[[], int]) -> None:
         self._streams = streams
+        self._calls = calls
         self.config = self._config = indexed.config
         self._server = indexed.server
         self._index = indexed.index
@@ -89,13 +91,15 @@ class AppInMemory:
         self._ending.push_async_callback(self.web.close)
 
     @classmethod
-    async def start(cls, indexed: IndexedApp, start: datetime, streams: Callable[[], int] = lambda: 0) -> "AppInMemory":
+    async def start(
+        cls, indexed: IndexedApp, start: datetime, calls: RunningCalls, streams: Callable[[], int]
+    ) -> "AppInMemory":
         """Run the durable functions and the triggers of the app, from the virtual time `start`.
 
-        `streams` is the number of calls that write responses which the test reads piece by piece: nobody waits for
-        them. Raises HostError.
+        `calls` notes what runs. `streams` is the number of calls that write responses which the test reads piece by
+        piece: nobody waits for them. Raises HostError.
         """
-        app = cls(indexed, start, streams)
+        app = cls(indexed, start, calls, streams)
         try:
             await app._start()
         except BaseException:
@@ -159,7 +163,12 @@ class AppInMemory:
             await self.clock.settle()
 
     async def settle_to_read(self) -> None:
-        """Like `settle`, for a step that changes nothing. After an EndlessWork, it is possible without another one."""
+        """Like `settle`, for a step that changes nothing.
+
+        After an EndlessWork or a StillBusy, it is possible without another one.
+        """
+        if self._calls.never_end:
+            return
         is_known = self.clock.bound.is_reported
         try:
             async with asyncio.timeout(self._patience):
@@ -175,7 +184,7 @@ class AppInMemory:
     @contextmanager
     def reads_at_once(self) -> Generator[None, None, None]:
         """In this block, `settle_to_read` waits for a function only a moment, and only once."""
-        self._patience = _MOMENT
+        self._patience = MOMENT
         try:
             yield
         finally:
@@ -213,7 +222,7 @@ class AppInMemory:
         doubles = self._doubles = Doubles(double_names(functions), language)
         bound = self.clock.bound
         pipeline = with_stand_ins(app.pipeline, doubles, self._config.runtime, app.functions.not_served)
-        self._invoker.adopt(with_bound(pipeline, bound))
+        self._invoker.adopt(with_bound(pipeline, bound, self._calls))
         hub = SqliteTaskHub(":memory:", self._config.host.durable.hub_name, self.clock)
         run = active_run()
         chaos = self._chaos = ChaosStage(run, hub, self.clock) if run is not None else None
@@ -233,7 +242,7 @@ class AppInMemory:
             clock=self.clock,
             hub=chaos.hub if chaos is not None else hub,
             http=lambda: RecordedHttpCalls(doubles, self.clock.busy, self.web.connector),
-            around_code=lambda code: BoundedCode(code if chaos is None else chaos.code(code), bound),
+            around_code=lambda code: BoundedCode(code if chaos is None else chaos.code(code), bound, self._calls),
         )
         self._ending.push_async_callback(durable.close)
         self._ending.push_async_callback(durable.stop, _GRACE)

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from durable_host.dashboard.sources import HubSource
 from durable_host.durable.api import DurableClient
+from durable_host.durable.api.identifiers import unknown_function
 from durable_host.durable.engine.numbered_replay import replay_history
 from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.model.status import OrchestrationStatus
@@ -68,6 +69,9 @@ class AppOperations:
             async for state in self._client.query_all(InstanceQuery(statuses=statuses))
             if not state.instance_id.startswith("@") and (name is None or state.name.casefold() == name.casefold())
         ]
+        code = self._app.source.code
+        if not found and name is not None and code is not None and not code.has_orchestrator(name):
+            raise unknown_function(name, "orchestrator", code.orchestrator_names())
         found.sort(key=lambda state: state.created_time)
         return [instance_of(state, encodes_twice=self._encodes_twice) for state in found]
 
@@ -111,13 +115,18 @@ class AppOperations:
     async def entity_state(self, name: str, key: str) -> str | None:
         await self._app.settle_to_read()
         found = await self._client.entities.get(name, key)
+        code = self._app.source.code
+        if code is not None and not code.has_entity(name):
+            raise unknown_function(name.lower(), "entity", code.entity_names())
         return None if found is None else found.state
 
     async def call(self, function: str, content: str) -> Any:
         try:
             outcome = await run_function(self._app.served, function, content)
-        finally:
+        except Exception:  # but not if the test waits no longer
             await self._app.settle()
+            raise
+        await self._app.settle()
         return None if outcome.return_value is None else plain_value(outcome.return_value)
 
     async def replay(self, history: Sequence[Any]) -> None:

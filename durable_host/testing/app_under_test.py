@@ -80,7 +80,10 @@ class AppUnderTest(Settled):
         return InstanceHandle(self._backend, instance_id)
 
     def instances(self, *, name: str | None = None, status: Any = None) -> list[InstanceHandle]:
-        """The orchestrations of the task hub, oldest first: those of an orchestrator, or with a status."""
+        """The orchestrations of the task hub, oldest first: those of an orchestrator, or with a status.
+
+        Raises UnknownFunction if there are none and the app has no such orchestrator.
+        """
         wanted = None if status is None else status_name(status)
         return [self.instance(one.instance_id) for one in self._backend.instances(name, wanted)]
 
@@ -89,7 +92,9 @@ class AppUnderTest(Settled):
         return "\n\n".join(instance.report() for instance in self.instances()[-_REPORTED:])
 
     def entity(self, name: str, key: str) -> EntityHandle:
-        """The entity with this name and key. It need not exist yet."""
+        """The entity with this name and key. It need not exist yet, but its function: see UnknownFunction."""
+        check_text("name", name)
+        check_text("key", key)
         return EntityHandle(self._backend, name, key)
 
     @property

@@ -1,4 +1,4 @@
-"""Lets the functions of an app run only as often as a `WorkBound` allows."""
+"""Lets the functions of an app run only as often as a `WorkBound` allows, and notes which ones run."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -20,6 +20,7 @@ from durable_host.invocation.attempt import Attempt
 from durable_host.invocation.errors import FunctionFailed
 from durable_host.invocation.invoker import Pipeline
 from durable_host.invocation.requests import InvocationResponse
+from durable_host.testing.running_calls import RunningCalls
 from durable_host.testing.work_bound import WorkBound
 
 _STOPPED = "The app is stopped: it works without end."
@@ -29,16 +30,18 @@ _DURABLE_TRIGGERS = frozenset({"orchestrationtrigger", "activitytrigger", "entit
 class BoundedCode(ReplaceableUserCode):
     """Delegates to `code` until the app is stopped, and counts the runs that cause further ones."""
 
-    def __init__(self, code: UserCode, bound: WorkBound) -> None:
+    def __init__(self, code: UserCode, bound: WorkBound, calls: RunningCalls) -> None:
         super().__init__(code)
         self._bound = bound
+        self._calls = calls
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer | NumberedAnswer:
         if turn.new_from == 0:
             self._bound.shorten_log(turn.name)
             self._bound.execution_begins(turn.instance_id, turn.execution_id, turn.name)
         self._refuse_if_stopped()
-        answer = await super().run_orchestrator(turn)
+        with self._calls.running(f"The orchestrator '{turn.name}' of instance '{turn.instance_id}'"):
+            answer = await super().run_orchestrator(turn)
         if _asks(answer, turn):
             self._bound.instance_asks(turn.instance_id, turn.name)
         return answer
@@ -57,8 +60,8 @@ class BoundedCode(ReplaceableUserCode):
             raise WorkItemAborted(_STOPPED)
 
 
-def with_bound(pipeline: Pipeline, bound: WorkBound) -> Pipeline:
-    """The pipeline that also counts the runs of functions that are not durable ones."""
+def with_bound(pipeline: Pipeline, bound: WorkBound, calls: RunningCalls) -> Pipeline:
+    """The pipeline that also notes which functions run, and counts the runs of those that are not durable ones."""
     inner = pipeline.interception
 
     async def run(attempt: Attempt, real: Callable[[], Awaitable[InvocationResponse]]) -> InvocationResponse:
@@ -68,7 +71,9 @@ def with_bound(pipeline: Pipeline, bound: WorkBound) -> Pipeline:
             bound.function_runs(function.name)
             if bound.is_stopped:
                 raise FunctionFailed("EndlessWork", _STOPPED)
-        return await (real() if inner is None else inner(attempt, real))
+        instance = f" of instance '{attempt.instance_id}'" if attempt.instance_id is not None else ""
+        with calls.running(f"The function '{function.name}'{instance}"):
+            return await (real() if inner is None else inner(attempt, real))
 
     return msgspec.structs.replace(pipeline, interception=run)
 

@@ -65,6 +65,7 @@ class Doubles:
         self._calls: defaultdict[str, list[ActivityCall]] = defaultdict(list)
         self._values: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
         self._running: dict[str, tuple[str, int]] = {}
+        self._latest: dict[tuple[str, str, str], int] = {}
 
     def as_input(self, value: Any) -> Any:
         """The value as JSON has it when a client of the app's SDK starts an orchestration with it. Raises TypeError."""
@@ -107,7 +108,7 @@ class Doubles:
         call = ActivityCall(
             input=value,
             instance_id=run.instance_id,
-            attempt=_attempt_after(calls, value, run.instance_id),
+            attempt=self._attempt(run, calls),
             has_ended=False,
         )
         self._running[run.run_id] = (run.function, len(calls))
@@ -132,6 +133,15 @@ class Doubles:
         recorder = self._outputs.get(key)
         return None if recorder is None else await recorder.replacement_of(values_of(write.type, write.value))
 
+    def _attempt(self, run: ActivityRun, calls: list[ActivityCall]) -> int:
+        """The number of the attempt: one more than that of the last call of the same kind if it has failed."""
+        if run.instance_id is None:
+            return 1
+        kind = (run.function, run.instance_id, run.input)
+        latest = self._latest.get(kind)
+        self._latest[kind] = len(calls)
+        return 1 if latest is None or calls[latest].error is None else calls[latest].attempt + 1
+
     def _output_key(self, function: str, binding: str | None) -> tuple[str, str]:
         outputs = self._names.outputs
         name = next((one for one in outputs if one.casefold() == function.casefold()), None)
@@ -145,16 +155,6 @@ class Doubles:
         if found is None:
             raise LookupError(_unknown(f"The function '{name}' has no output", binding, outputs[name]))
         return name, found
-
-
-def _attempt_after(calls: list[ActivityCall], input: Any, instance_id: str | None) -> int:
-    """The number of the attempt: one more than that of the last call of the same kind if it has failed."""
-    if instance_id is None:
-        return 1
-    for call in reversed(calls):
-        if call.instance_id == instance_id and call.input == input:
-            return call.attempt + 1 if call.error is not None else 1
-    return 1
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:

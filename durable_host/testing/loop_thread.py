@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -37,8 +38,13 @@ class LoopThread:
     def loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
 
-    def run(self, work: Coroutine[Any, Any, T], limit: float | None = None) -> T:
-        """Run `work` in the loop and wait for the result. Interrupting the wait cancels the work.
+    def run(
+        self,
+        work: Coroutine[Any, Any, T],
+        limit: float | None = None,
+        inside: Callable[[], AbstractAsyncContextManager[None]] | None = None,
+    ) -> T:
+        """Run `work` in the loop, `inside` a context, and wait for the result. Interrupting the wait cancels the work.
 
         Raises RuntimeError in the thread of the loop, which would wait for itself, and after `close`; TimeoutError
         after `limit` seconds.
@@ -49,7 +55,7 @@ class LoopThread:
         if threading.current_thread() is self._thread:
             work.close()
             raise RuntimeError("The app waits for this async function, which cannot call the app. Use a plain one.")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = asyncio.run_coroutine_threadsafe(work if inside is None else _inside(inside, work), self._loop)
         try:
             return future.result(limit)
         except BaseException:
@@ -64,6 +70,11 @@ class LoopThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _inside(context: Callable[[], AbstractAsyncContextManager[None]], work: Coroutine[Any, Any, T]) -> T:
+    async with context():
+        return await work
 
 
 async def _end_tasks() -> None:

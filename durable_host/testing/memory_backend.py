@@ -21,8 +21,10 @@ from durable_host.testing.error_notes import with_notes
 from durable_host.testing.http_client import HttpClient
 from durable_host.testing.indexed_app import IndexedApp
 from durable_host.testing.instance_record import Instance
+from durable_host.testing.kit_patience import REPORT_SECONDS, patience_of
 from durable_host.testing.log_entry import LogEntries, LogEntry
 from durable_host.testing.loop_thread import LoopThread, refuse_in_callback
+from durable_host.testing.running_calls import RunningCalls
 from durable_host.testing.view_reader import ViewReader
 
 __tracebackhide__ = True
@@ -30,9 +32,6 @@ __tracebackhide__ = True
 T = TypeVar("T")
 
 _CLOSED = "The app is closed."
-_REPORT_SECONDS = 10.0
-"""How long each part of the report of a failure may take."""
-
 _BETWEEN_TURNS = timestamp.TICKS_PER_SECOND // 1000
 """At 2.x orchestrators, each turn is a microsecond later than the one before, and so are the timers that it creates."""
 
@@ -61,11 +60,11 @@ class MemoryBackend:
         self._views = ViewReader()
         self._limit: float | None = None
         try:
-            self._indexed = self.run(
+            self._indexed = self._thread.run(
                 IndexedApp.load(root, {**os.environ, **settings}, python=python, keeps_accounts=keeps_accounts)
             )
             self._logs.listen(self._indexed.config.host.logging)
-            self._app = self.run(AppInMemory.start(self._indexed, start, self._http.count_streams))
+            self._app = self._started(self._indexed, start)
         except BaseException as error:
             self.close()
             if isinstance(error, HostError):
@@ -73,8 +72,12 @@ class MemoryBackend:
             raise
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` in the event loop of the app."""
-        return self._thread.run(work, self._limit)
+        """Run `work` in the event loop of the app. Raises StillBusy if the app does not come to rest."""
+        return self._thread.run(work, self._limit, self._calls.limit)
+
+    def _started(self, indexed: IndexedApp, start: datetime) -> AppInMemory:
+        self._calls = RunningCalls(patience_of(indexed.config.settings), self._http.count_streams)
+        return self.run(AppInMemory.start(indexed, start, self._calls, self._http.count_streams))
 
     @property
     def app(self) -> AppInMemory:
@@ -93,11 +96,11 @@ class MemoryBackend:
         self._logs.close()
         try:
             if app is not None:
-                self.run(app.stop())
+                self._thread.run(app.stop())
         finally:
             try:
                 if loaded is not None:
-                    self.run(loaded.close())
+                    self._thread.run(loaded.close())
             finally:
                 self._thread.close()
 
@@ -108,16 +111,15 @@ class MemoryBackend:
         if self._indexed is None:
             raise RuntimeError(_CLOSED)
         if app is not None:  # it is None after a reset that was interrupted
-            self.run(app.stop())
-        self.run(self._indexed.end_calls())
+            self._thread.run(app.stop())
+        self._thread.run(self._indexed.end_calls())
         self._logs.clear()
         self._logs.listen(self._indexed.config.host.logging)
-        begin = start if start is not None else self._begin
-        self._app = self.run(AppInMemory.start(self._indexed, begin, self._http.count_streams))
+        self._app = self._started(self._indexed, start if start is not None else self._begin)
 
     @contextmanager
     def at_once(self) -> Generator[None, None, None]:
-        self._limit = _REPORT_SECONDS
+        self._limit = REPORT_SECONDS
         try:
             with self.app.reads_at_once():
                 yield
@@ -263,4 +265,5 @@ class MemoryBackend:
         return await self.app.http_session()
 
     async def _settle(self) -> None:
-        await self.app.settle()
+        async with self._calls.limit():
+            await self.app.settle()

@@ -298,6 +298,34 @@ def test_entities_are_signaled_and_read(app: FunctionApp) -> None:
     assert (counter.exists, counter.state) == (True, 5)
 
 
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda app: app.entity("typo", "a").state,
+        lambda app: app.entity("typo", "a").exists,
+        lambda app: app.entity("typo", "a").signal("add", 1),
+    ],
+    ids=["state", "exists", "signal"],
+)
+def test_an_entity_that_the_app_does_not_have_is_refused(
+    app: FunctionApp, read: Callable[[FunctionApp], object]
+) -> None:
+    with pytest.raises(UnknownFunction, match=r"'typo' doesn't exist.* known entity functions: 'counter'"):
+        read(app)
+
+
+def test_instances_of_an_orchestrator_that_the_app_does_not_have_are_refused(app: FunctionApp) -> None:
+    assert app.instances(name="Approval") == []
+    with pytest.raises(UnknownFunction, match="'typo' doesn't exist"):
+        app.instances(name="typo")
+
+
+@pytest.mark.parametrize("arguments", [("counter", 1), (None, "a")])
+def test_an_entity_is_named_with_text(app: FunctionApp, arguments: tuple[Any, Any]) -> None:
+    with pytest.raises(TypeError, match="needs a text"):
+        app.entity(*arguments)
+
+
 def test_other_functions_are_called_and_log(app: FunctionApp) -> None:
     app.call("square", 4)
     [line] = [one for one in app.logs if one.text == "got 4"]

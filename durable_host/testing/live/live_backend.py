@@ -3,8 +3,8 @@
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from durable_host.testing.error_notes import with_notes
 from durable_host.testing.http_client import OWN_HEADERS, HttpClient
 from durable_host.testing.indexed_app import app_folder
 from durable_host.testing.instance_record import Instance
+from durable_host.testing.kit_patience import REPORT_SECONDS
 from durable_host.testing.live.live_control import DoubledApp
 from durable_host.testing.live.live_process import LiveHostFailed, LiveProcess
 from durable_host.testing.live.live_storage import LiveStorage, refuse_real_accounts
@@ -47,6 +48,7 @@ class LiveBackend:
         self._process: LiveProcess | None = None
         self._accounts: Accounts | None = None
         self._web: aiohttp.ClientSession | None = None
+        self._limit: float | None = None
         try:
             environ = {**os.environ, **settings}
             settings = load(self._root, environ=environ).settings
@@ -123,8 +125,15 @@ class LiveBackend:
         refuse_in_callback()
         self._call("advance_to", self._call("now") + round(by.total_seconds() * timestamp.TICKS_PER_SECOND))
 
-    def at_once(self) -> AbstractContextManager[None]:
-        return nullcontext()  # the host itself gives up after two minutes
+    @contextmanager
+    def at_once(self) -> Generator[None, None, None]:
+        self._limit = REPORT_SECONDS
+        try:
+            self._call("read_at_once", True)
+            yield
+            self._call("read_at_once", False)
+        finally:
+            self._limit = None
 
     def settle(self) -> None:
         self._call("settle")
@@ -229,12 +238,12 @@ class LiveBackend:
         if threading.get_ident() == self._thread.id:
             raise RuntimeError("The app waits for this async function, which cannot call the app. Use a plain one.")
         if in_callback.get():
-            return self.process.call("from_callback", name, arguments)
+            return self.process.call("from_callback", name, arguments, limit=self._limit)
         streams = self._http.count_streams()
         if streams != self._streams:
-            self.process.call("ignore_streams", streams)
+            self.process.call("ignore_streams", streams, limit=self._limit)
             self._streams = streams
-        return self.process.call(name, *arguments)
+        return self.process.call(name, *arguments, limit=self._limit)
 
     async def _use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
         await self._settle()

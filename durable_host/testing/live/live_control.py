@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -17,6 +18,7 @@ from durable_host.host.lazy_dashboard import hub_source
 from durable_host.host.served_app import ServedApp
 from durable_host.testing.app_operations import AppOperations
 from durable_host.testing.doubles import DoubleNames, double_names
+from durable_host.testing.kit_patience import MOMENT, MORE_TIME, StillBusy, patience_of
 from durable_host.testing.live.call_channel import CallChannel
 from durable_host.testing.live.quiescence import Quiescence
 from durable_host.testing.live.remote_stand_ins import RemoteStandIns
@@ -29,6 +31,8 @@ from durable_host.web.keys.records import HostKeys
 
 _IDLE_LOOKS = 50
 _LOOKS_EVERY = 0.1
+_WAITED_FOR = {"call": "The function '{0}'", "replay": "The replay of the history", "view": "The replay of '{0}'"}
+"""Operations that wait for code of the app."""
 
 
 class DoubledApp(msgspec.Struct, frozen=True):
@@ -45,6 +49,8 @@ class LiveApp:
     def __init__(self, server: AppSwitch, clock: ShiftedClock) -> None:
         self._server = server
         self._clock = clock
+        self._patience = patience_of(server.app.config.settings)
+        self._patience_to_read = self._patience
         self._quiescence = Quiescence(server, clock)
 
     @property
@@ -61,10 +67,32 @@ class LiveApp:
     async def settle(self) -> None:
         """Wait until nothing is left to do now, except for a function of the test that the app itself waits for."""
         if not in_callback.get():
-            await self._quiescence.settle()
+            await self._quiescence.settle(self._patience)
 
     async def settle_to_read(self) -> None:
-        await self.settle()
+        if self._patience_to_read == self._patience:
+            await self.settle()
+        elif self._patience_to_read > 0 and not in_callback.get():
+            try:
+                await self._quiescence.settle(self._patience_to_read)
+            except StillBusy:
+                self._patience_to_read = 0.0
+
+    async def read_at_once(self, at_once: bool) -> None:
+        """From now on, wait only a moment before a step that changes nothing, and only once."""
+        self._patience_to_read = MOMENT if at_once else self._patience
+
+    @asynccontextmanager
+    async def limit(self, what: str) -> AsyncGenerator[None]:
+        """End the block when a test should not wait for it any longer. Raises StillBusy."""
+        limit = asyncio.timeout(self._patience)
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise StillBusy(f"{what} has not ended within {self._patience:g} s. {MORE_TIME}") from None
 
     async def ignore_streams(self, count: int) -> None:
         """Wait no more for so many calls, whose responses the test reads piece by piece."""
@@ -135,6 +163,7 @@ class LiveControl:
                 "now": self._now,
                 "settle": app.settle,
                 "ignore_streams": app.ignore_streams,
+                "read_at_once": app.read_at_once,
                 "require_keys": app.require_keys,
                 "host_keys": app.host_keys,
                 "function_keys": app.function_keys,
@@ -152,7 +181,10 @@ class LiveControl:
                 finally:
                     in_callback.reset(token)
             operation = own.get(name) or getattr(operations, name)
-            return await operation(*arguments)
+            if name not in _WAITED_FOR:
+                return await operation(*arguments)
+            async with app.limit(_WAITED_FOR[name].format(*arguments)):
+                return await operation(*arguments)
 
         self._logs.listen(server.app.config.host.logging)
         channel = CallChannel(self._connection, asyncio.get_running_loop(), answer, _stop_this_process)

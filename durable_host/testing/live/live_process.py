@@ -77,10 +77,13 @@ class LiveProcess:
             self.stop()
             raise
 
-    def call(self, name: str, *arguments: Any) -> Any:
-        """Call an operation in the host and wait for its result. Raises what it raises, and LiveHostFailed."""
+    def call(self, name: str, *arguments: Any, limit: float | None = None) -> Any:
+        """Call an operation in the host and wait for its result.
+
+        Raises what it raises, LiveHostFailed, and TimeoutError after `limit` seconds.
+        """
         try:
-            return self.begin_call(name, *arguments).result()
+            return self.begin_call(name, *arguments).result(limit)
         except ChannelClosed:
             raise self._failure("The host of the live app has ended.") from None
 

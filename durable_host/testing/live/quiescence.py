@@ -5,27 +5,21 @@ import time
 
 from durable_host.host.app_switch import AppSwitch
 from durable_host.storage import StorageError
+from durable_host.testing.kit_patience import MORE_TIME, StillBusy
 from durable_host.testing.live.shifted_clock import ShiftedClock
 from durable_host.triggers.blob.scanner import BlobScanner
 from durable_host.triggers.queue.listener import QueueListener
 
 _LOOKS_EVERY = 0.01
 _QUIET_LOOKS = 3
-_PATIENCE = 120.0
-"""Seconds of real time. Longer than any step of a test, shorter than the patience of a person."""
-
-
-class StillBusy(AssertionError):
-    """The host did not come to rest: the text names what runs."""
 
 
 class Quiescence:
     """Knows whether the host that `server` serves is at rest. Messages that are hidden until a later time may wait."""
 
-    def __init__(self, server: AppSwitch, clock: ShiftedClock, patience: float = _PATIENCE) -> None:
+    def __init__(self, server: AppSwitch, clock: ShiftedClock) -> None:
         self._server = server
         self._clock = clock
-        self._patience = patience
         self.streams = 0
         """The number of calls that write responses which the test reads piece by piece: nobody waits for them."""
 
@@ -34,9 +28,9 @@ class Quiescence:
         """Whether something runs in this process at the moment."""
         return self._work() is not None
 
-    async def settle(self) -> None:
-        """Wait until nothing runs and no trigger has a message to process. Raises StillBusy."""
-        end = time.monotonic() + self._patience
+    async def settle(self, patience: float) -> None:
+        """Wait until nothing runs and no trigger has a message to process. Raises StillBusy after so many seconds."""
+        end = time.monotonic() + patience
         quiet = 0
         while quiet < _QUIET_LOOKS:
             await asyncio.sleep(_LOOKS_EVERY)
@@ -46,7 +40,7 @@ class Quiescence:
                 work = await self._waiting_messages() or self._work()
             quiet = 0 if work else quiet + 1
             if work and time.monotonic() > end:
-                raise StillBusy(f"The host is still busy after {self._patience:g} s: {work}.")
+                raise StillBusy(f"The host is still busy after {patience:g} s: {work}. {MORE_TIME}")
 
     def _work(self) -> str | None:
         """What this process does at the moment."""
