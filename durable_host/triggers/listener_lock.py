@@ -62,7 +62,7 @@ class ListenerLock:
             else:
                 if self._in_trouble:
                     self._in_trouble = False
-                    _log.info("The lock '%s' works again.", self._name)
+                    _log.warning("The lock '%s' works again.", self._name)
             await asyncio.sleep(pause)
 
     async def release(self) -> None:

@@ -242,4 +242,4 @@ class BlobScanner:
     def _recovered(self) -> None:
         if self._in_trouble:
             self._in_trouble = False
-            _log.info("The scan for new blobs works again.")
+            _log.warning("The scan for new blobs works again.")

@@ -141,7 +141,7 @@ class QueueListener:
             return self._trouble(error, backoff)
         if self._in_trouble:
             self._in_trouble = False
-            _log.info("The queue '%s' answers again.", self.queue)
+            _log.warning("The queue '%s' answers again.", self.queue)
         if not messages:
             return backoff.after_empty_poll()
         backoff.reset()

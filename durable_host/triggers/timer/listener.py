@@ -165,7 +165,7 @@ class TimerListener:
     def _recovered(self) -> None:
         if self._in_trouble:
             self._in_trouble = False
-            _log.info("The runs of the timer '%s' are saved to storage again.", self._function)
+            _log.warning("The runs of the timer '%s' are saved to storage again.", self._function)
 
     async def _first_of(self, waiting: Awaitable[object]) -> bool:
         """True if `waiting` ended before `stop` was called."""
