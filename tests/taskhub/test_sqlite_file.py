@@ -169,6 +169,17 @@ async def test_a_file_of_another_hub_is_refused(tmp_path: Path):
     await same.close()
 
 
+def test_a_file_of_another_hub_keeps_its_schema() -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        schema.create(connection, "hub")
+        connection.execute("DROP INDEX instances_by_end")  # as an earlier version left it
+        connection.execute("DROP TABLE discarded")
+        before = connection.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall()
+        with pytest.raises(schema.WrongHub, match="it contains the task hub 'hub', not 'other'"):
+            schema.create(connection, "other")
+        assert connection.execute("SELECT name FROM sqlite_master ORDER BY name").fetchall() == before
+
+
 async def test_a_file_that_is_no_database_is_refused(tmp_path: Path):
     (tmp_path / "hub.db").write_text("hello " * 1000)
     hub = SqliteTaskHub(tmp_path / "hub.db", "TestHub")

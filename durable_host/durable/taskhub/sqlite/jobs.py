@@ -67,8 +67,9 @@ class Job:
 def run_all(connection: sqlite3.Connection, jobs: list[Job]) -> None:
     """Run jobs in one transaction and store their results. Raises, with nothing done, if it cannot begin.
 
-    A job that raises before it has changed a row fails alone. If another one or the commit fails, each job runs again
-    in a transaction of its own, which stores its error.
+    A job that raises before it has changed a row fails alone. Changes of the schema do not count, so a job that raises
+    may make only those that any other job would make too, as `CREATE TABLE IF NOT EXISTS`. If another one or the commit
+    fails, each job runs again in a transaction of its own, which stores its error.
     """
     connection.execute("BEGIN IMMEDIATE" if any(job.writes for job in jobs) else "BEGIN")
     try:

@@ -28,7 +28,6 @@ ENDED_ORCHESTRATIONS = (
 """The condition of the index `instances_by_end`. Queries must repeat it literally to use the index."""
 
 _TABLES = """
-CREATE TABLE IF NOT EXISTS hub (name TEXT NOT NULL, version INTEGER NOT NULL, etag INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS messages (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     queue INTEGER NOT NULL,
@@ -83,6 +82,7 @@ CREATE TABLE IF NOT EXISTS instances (
     output TEXT
 ) WITHOUT ROWID;
 """
+_HUB = "CREATE TABLE IF NOT EXISTS hub (name TEXT NOT NULL, version INTEGER NOT NULL, etag INTEGER NOT NULL)"
 DISCARDED = "CREATE TABLE IF NOT EXISTS discarded (instance_id TEXT PRIMARY KEY) WITHOUT ROWID"
 _BY_END = f"CREATE INDEX IF NOT EXISTS instances_by_end ON instances ({END}, instance_id) WHERE {ENDED_ORCHESTRATIONS}"
 
@@ -92,21 +92,21 @@ class WrongHub(Exception):
 
 
 def create(connection: Connection, name: str) -> None:
-    """Create what is missing. Raises `WrongHub` if the file belongs to another hub."""
+    """Create what is missing. Raises `WrongHub`, with nothing changed, if the file belongs to another hub."""
+    connection.execute(_HUB)
+    row = connection.execute("SELECT name, version FROM hub").fetchone()
+    if row is not None and row[0].lower() != name.lower():
+        raise WrongHub(f"it contains the task hub '{row[0]}', not '{name}'")
+    if row is not None and row[1] > VERSION:
+        raise WrongHub(f"it was written by a newer version (format {row[1]}, this version reads up to {VERSION})")
     for statement in _TABLES.split(";\n"):
         connection.execute(statement)
     connection.execute(DISCARDED)
     connection.execute(_BY_END)
     _add_columns(connection)
     _move_unreadable(connection)
-    row = connection.execute("SELECT name, version FROM hub").fetchone()
     if row is None:
         connection.execute("INSERT INTO hub VALUES (?, ?, 0)", (name, VERSION))
-        return
-    if row[0].lower() != name.lower():
-        raise WrongHub(f"it contains the task hub '{row[0]}', not '{name}'")
-    if row[1] > VERSION:
-        raise WrongHub(f"it was written by a newer version (format {row[1]}, this version reads up to {VERSION})")
 
 
 def _add_columns(connection: Connection) -> None:
