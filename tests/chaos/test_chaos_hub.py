@@ -1,5 +1,6 @@
 """What a hub with faults does to messages, and that the runtime on top of it loses nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from chaos_world import ChaosWorld, chaos_world
 from durable_host.chaos.fault import VARIANTS, Fault, FaultKind
 from durable_host.durable.model.events import TaskCompleted
 from durable_host.durable.taskhub.inspection import InspectableHub
-from durable_host.durable.taskhub.port import SearchableHub, TaskHubUnavailable
+from durable_host.durable.taskhub.port import ReceivedMessage, SearchableHub, TaskHubUnavailable
 from durable_host.timestamp import TICKS_PER_SECOND
 
 ALL = "duplicate-events=0.2,redeliver-activities=0.2,delay=0..20s,lose-lease=0.2,storage-errors=0.1"
@@ -96,6 +97,21 @@ async def test_a_lost_session_is_replayed_from_its_history() -> None:
         assert await world.output("i") == [0, 2, 4]
         assert len(world.faults) == 1
         assert world.calls == [0, 1, 2]
+
+
+async def test_each_message_of_a_lost_session_is_released_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with chaos_world(schedule=[fault("lose-lease", "session of instance 'i'", occurrence=2)]) as world:
+        released: list[tuple[Any, int]] = []
+        abandon = world.plain.abandon
+
+        async def recorded(messages: Sequence[ReceivedMessage], /, *, delay: float | None = None) -> None:
+            released.extend((one.id, one.dequeue_count) for one in messages)
+            await abandon(messages, delay=delay)
+
+        monkeypatch.setattr(world.plain, "abandon", recorded)
+        await world.start("chain", "i")
+        assert await world.output("i") == [0, 2, 4]
+        assert len(released) == len(set(released)) == 1
 
 
 @pytest.mark.parametrize("variant", VARIANTS["storage-errors"])
