@@ -21,6 +21,11 @@ def report(error: HostError, *, debug: bool = False, stream: TextIO | None = Non
     return error.exit_code
 
 
+def warn(warning: HostError) -> None:
+    """Show on stderr what does not stop the command."""
+    _write(sys.stderr, render(warning, coloured=is_coloured(sys.stderr), kind="warning"))
+
+
 def report_usage(error: click.ClickException) -> int:
     """Show a mistake in the command line and return the exit code."""
     coloured = is_coloured(sys.stderr)
@@ -46,9 +51,9 @@ def report_unexpected(error: Exception, *, debug: bool) -> int:
     return EXIT_FAILURE
 
 
-def render(error: HostError, *, coloured: bool = False) -> str:
+def render(error: HostError, *, coloured: bool = False, kind: str = "error") -> str:
     """`error DH1002: sentence`, followed by the cause and the remedy if there are any."""
-    lines = [f"{painted(f'error {error.code}:', RED + BOLD, coloured)} {_shown(error.message)}"]
+    lines = [f"{painted(f'{kind} {error.code}:', RED + BOLD, coloured)} {_shown(error.message)}"]
     for label, text in (("cause", error.cause), ("remedy", error.remedy)):
         if text:
             first, *rest = _shown(text).splitlines()

@@ -28,6 +28,7 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import EpisodeCommit, TaskHub
+from durable_host.invocation.interpreter import environment_python
 from durable_host.storage import transport
 
 KEYS = [
@@ -358,6 +359,29 @@ def test_export_keeps_a_test_that_somebody_may_have_edited(func: Func, app: Path
     assert f"Kept {test}, which exists." in func("durable", "export", "--id", "one", "--as-test").out
     assert test.read_text() == "edited"
     assert history.read_text() != "old"
+
+
+def test_export_warns_of_a_test_that_runs_on_the_other_sdk(func: Func, app: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    start(func, "one")
+    serve(app, first_episodes(OrchestrationStatus.Completed))
+    outcome = func("durable", "export", "--id", "one", "--as-test")
+    assert outcome.code == 0
+    assert "warning DH6307: The test will not replay this history" in outcome.err
+    assert "the host's own Python" in outcome.err
+    assert "DH6307" not in func("durable", "export", "--id", "one").err
+
+    (app / "pytest.ini").write_text("[pytest]\ndurable_host_python = /opt/other/bin/python\n")
+    assert func("durable", "export", "--id", "one", "--as-test").err == ""
+    (app / "pytest.ini").unlink()
+
+    environment = app / ".venv"
+    python = environment_python(environment)
+    python.parent.mkdir(parents=True)
+    python.touch()
+    (environment / "pyvenv.cfg").touch()
+    (environment / "lib/python3.13/site-packages/azure_functions_durable-2.0.0.dist-info").mkdir(parents=True)
+    assert func("durable", "export", "--id", "one", "--as-test").err == ""
 
 
 @pytest.mark.parametrize("instance_id", ["it's", 'a "b"', "both \"'", "ü😀", "^%25<&>", "L" * 90])

@@ -47,6 +47,12 @@ class ExportFailed(HostError):
     code = "DH6306"
 
 
+class OtherSdk(HostError):
+    """A test of a saved history would run on another generation of the SDK than the one that wrote the history."""
+
+    code = "DH6307"
+
+
 @contextmanager
 def explained(setting: str) -> Generator[None]:
     """Convert errors of the hub and the client into errors for the user; `setting` names the connection."""

@@ -7,8 +7,10 @@ import click
 
 from durable_host.cli.app_folder import working_folder
 from durable_host.cli.atomic_write import write_atomically
+from durable_host.cli.command_failure import warn
 from durable_host.cli.durable import errors, options, state_json
-from durable_host.cli.durable.hub_session import HubSession, run
+from durable_host.cli.durable.hub_session import HubSession, config_of, run
+from durable_host.cli.durable.sdk_of_test import other_sdk
 from durable_host.dashboard.exported_test import history_file, test_file
 
 _ENTITY: Final = "@"
@@ -51,6 +53,9 @@ def export(ctx: click.Context, instance_id: str, as_test: bool, folder: Path, **
         _write(target, *history_file(state.name, instance_id, document), keep=False)
         if as_test:
             _write(target, *test_file(state.name, instance_id), keep=True)
+            hint = other_sdk(config_of(ctx, given.get("task_hub_name")), events)
+            if hint is not None:
+                warn(hint)
 
     run(ctx, given, work)
 

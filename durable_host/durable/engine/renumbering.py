@@ -153,6 +153,11 @@ def is_begun_by_v1(events: Sequence[HistoryEvent]) -> bool:
     )
 
 
+def is_written_by_v2(events: Sequence[HistoryEvent]) -> bool:
+    """True when 2.x code wrote rows of the history of a Python app."""
+    return not _is_of_v1(events) or find_sign(events) is not None
+
+
 def unwrapped(input: str | None) -> str | None:
     """Return the JSON text inside a JSON string, or the input itself if it does not contain any."""
     if input is None or not input.startswith('"'):
