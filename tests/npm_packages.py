@@ -26,7 +26,7 @@ class NpmPackages:
         self._installed: dict[str, Path] = {}
 
     def folder(self, name: str = "newest") -> Path:
-        """The folder of a set, with its `node_modules`: `newest`, `middle` or `oldest`. Skips the test without npm."""
+        """The folder of a set, with its `node_modules`: a folder of `SETS`. Skips the test without npm."""
         if name not in self._installed:
             self._installed[name] = _installed(SETS / name)
         return self._installed[name]

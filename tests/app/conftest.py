@@ -1,7 +1,5 @@
 """Hosts for the tests in this folder: real `func start` processes on the session's Azurite."""
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import pytest
 from approvals_world import QUEUE, empty_queue
 from azure.storage.queue import QueueClient
 from host_process import HostProcess, hub_settings, write_app
-from serve_world import PATIENCE
+from npm_packages import NpmPackages
 
 StartHost = Callable[..., HostProcess]
 
@@ -43,15 +41,8 @@ def approval_queue(connection_string: str) -> Iterator[QueueClient]:
 
 
 @pytest.fixture(scope="session")
-def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the JavaScript SDK, where the registry of its packages answers."""
-    folder = tmp_path_factory.mktemp("javascript")
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
-        pytest.skip("needs Node.js")
+def javascript(npm_packages: NpmPackages, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the JavaScript SDK."""
+    folder = npm_packages.link(tmp_path_factory.mktemp("javascript"), "durabletask")
     (folder / "package.json").write_text('{"name": "hello", "private": true, "type": "module"}', "utf-8")
-    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "@microsoft/durabletask-js@0.4.0"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE)
-    if done.returncode:
-        pytest.skip(f"the package registry does not answer: {done.stderr[-200:]}")
     return folder

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
@@ -57,6 +58,16 @@ def doctor(app: Path, capfd: pytest.CaptureFixture[str]) -> Doctor:
     return run
 
 
+@pytest.fixture
+def without_npm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that are not about what npm finds: it takes longer than all the rest."""
+
+    def which_without_npm(command: str, *given: Any, **options: Any) -> str | None:
+        return None if command == "npm" else which(command, *given, **options)
+
+    monkeypatch.setattr(shutil, "which", which_without_npm)
+
+
 def texts(found: list[Finding], area: str) -> list[tuple[str, str]]:
     return [(one.level, one.message) for one in found if one.area == area]
 
@@ -73,6 +84,7 @@ def test_app_that_is_well_has_no_error(doctor: Doctor, npm_packages: NpmPackages
     assert text.endswith("(node on PATH)")
 
 
+@pytest.mark.usefixtures("without_npm")
 @pytest.mark.parametrize(
     ("content", "text", "remedy"),
     [
@@ -119,6 +131,7 @@ def test_packages_are_compared_with_what_is_required(
     assert [one for one, message in texts(doctor(), "Packages") if text in message] == [level]
 
 
+@pytest.mark.usefixtures("without_npm")
 @pytest.mark.parametrize(
     ("name", "version", "text"),
     [
@@ -138,6 +151,7 @@ def test_package_that_this_host_does_not_run_is_an_error(
     assert ("error", text) in texts(doctor(), "Packages")
 
 
+@pytest.mark.usefixtures("without_npm")
 def test_typescript_that_is_not_built_is_told(app: Path, doctor: Doctor) -> None:
     (app / "tsconfig.json").write_text("{}")
     (app / "src" / "functions" / "other.ts").write_text("")
@@ -150,6 +164,7 @@ def test_typescript_that_is_not_built_is_told(app: Path, doctor: Doctor) -> None
     )
 
 
+@pytest.mark.usefixtures("without_npm")
 @pytest.mark.parametrize(
     ("age", "level", "text"),
     [(-60, "warning", "'src/other.ts' is newer than the build in dist."), (60, "ok", "dist is as new as the sources")],
@@ -194,6 +209,7 @@ def test_node_that_is_missing_is_an_error(app: Path, monkeypatch: pytest.MonkeyP
     assert "Install Node.js 20 or later" in (finding.remedy or "")
 
 
+@pytest.mark.usefixtures("without_npm")
 def test_remedies_name_the_right_language(app: Path, doctor: Doctor) -> None:
     (app / "host.json").unlink()
     (finding,) = (one for one in doctor() if one.area == "host.json")
