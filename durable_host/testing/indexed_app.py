@@ -95,5 +95,5 @@ class IndexedApp:
 
     async def close(self) -> None:
         """End the worker processes."""
-        await self.pool.stop(_GRACE)
+        await self.pool.stop(0 if self.pool.is_busy else _GRACE)
         await self.server.close()
