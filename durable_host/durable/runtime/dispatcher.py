@@ -37,6 +37,7 @@ class WorkItemDispatcher:
         self._gathers = gathers
         self._clock = clock
         self._slots = slots
+        self._started = 0
         self._work = work
         self._release = release
         self._ready: asyncio.Queue[InstanceSession] = asyncio.Queue()
@@ -76,10 +77,10 @@ class WorkItemDispatcher:
         return list(self._running)
 
     def start_slots(self, group: asyncio.TaskGroup) -> None:
-        """Start the slots as tasks of `group`."""
+        """Process work items in tasks of `group`. A slot starts when there is work for it: there may be thousands."""
         self._group = group
-        for number in range(self._slots):
-            group.create_task(self._slot(group), name=f"{self.name} slot {number}")
+        for _ in range(self._ready.qsize()):
+            self._start_slot_if_needed()
 
     def close_intake(self) -> None:
         """Start no more work items, even if mailboxes are not empty."""
@@ -142,3 +143,10 @@ class WorkItemDispatcher:
         session.gathering = None
         session.is_scheduled, session.since = True, time.monotonic()
         self._ready.put_nowait(session)
+        self._start_slot_if_needed()
+
+    def _start_slot_if_needed(self) -> None:
+        waiting = self._started - len(self._running)
+        if self._group is not None and waiting < self._ready.qsize() and self._started < self._slots:
+            self._group.create_task(self._slot(self._group), name=f"{self.name} slot {self._started}")
+            self._started += 1
