@@ -235,7 +235,7 @@ async def test_a_termination_after_operations_of_its_batch_comes_after_them(app:
     ids=["withdrawn", "other"],
 )
 async def test_a_termination_in_a_batch_that_is_not_committed_is_received_again(
-    app: App, hosts: Hosts, conflict: CommitConflict
+    app: App, virtual_hosts: Hosts, conflict: CommitConflict
 ) -> None:
     """The episode that conflicts contains the operations only."""
     _with_counter(app)
@@ -247,7 +247,7 @@ async def test_a_termination_in_a_batch_that_is_not_committed_is_received_again(
             world.hub.faults["commit"] = [conflict]
 
     app.before_entity = wait
-    world = await hosts.start(app)
+    world = await virtual_hosts.start(app)
     end = TaskMessage(ExecutionTerminated(timestamp=1, input="r"), OrchestrationInstance("@counter@k"))
     await world.client.entities.signal("Counter", "k", "add", json.dumps("1"))
     await _send_while_it_runs(world, _signal("k", 2, "two"), end)

@@ -9,7 +9,7 @@ from runtime_world import App, Hosts, RecordingHub, runtime_options
 
 from durable_host import supervision
 from durable_host.clock import SystemClock
-from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
+from durable_host.durable.runtime import DurableRuntime, RuntimeFailed, storage_faults
 from durable_host.durable.runtime.dispatcher import WorkItemDispatcher
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHubUnavailable
 
@@ -54,7 +54,10 @@ async def test_a_runtime_that_fails_begins_anew_and_loses_nothing(
                     "attribute 'message'"] * 2  # fmt: skip
 
 
-async def test_storage_that_is_down_while_the_runtime_begins_anew_is_waited_for(app: App, hosts: Hosts) -> None:
+async def test_storage_that_is_down_while_the_runtime_begins_anew_is_waited_for(
+    app: App, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_faults, "_SHORTEST", 0.01)
     hub = hosts.hub(Unreadable)
     world = await hosts.start(app, hub=hub)
     hub.times, hub.faults = 1, {"start": [TaskHubUnavailable("down")]}

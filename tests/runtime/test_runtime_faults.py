@@ -181,11 +181,11 @@ async def test_broken_instance_is_named_and_harms_no_other(app: App, hosts: Host
     assert len(world.hub.faults["load_history bad"]) >= 3
 
 
-async def test_commit_of_another_host_makes_the_session_load_again(app: App, hosts: Hosts) -> None:
+async def test_commit_of_another_host_makes_the_session_load_again(app: App, virtual_hosts: Hosts) -> None:
     def prepare(hub: RecordingHub) -> None:
         hub.faults = {"commit": [CommitConflict("somebody else was faster")]}
 
-    world = await hosts.start(app, prepare=prepare)
+    world = await virtual_hosts.start(app, prepare=prepare)
     await world.start("chain", "c", ["a"])
     assert await world.output("c") == ["Hello a"]
     assert not world.hub.faults["commit"]

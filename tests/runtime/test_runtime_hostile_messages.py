@@ -24,6 +24,7 @@ from durable_host.durable.runtime.diagnostics import UNREADABLE_HISTORY, WORK_IT
 from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
 from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
+from durable_host.durable.taskhub.sqlite import hub
 from durable_host.durable.taskhub.validity import InvalidHubMessage
 
 
@@ -138,8 +139,9 @@ ROWS: dict[str, tuple[Any, Any]] = {
 
 
 async def test_bad_rows_of_an_embedded_hub_are_set_aside(
-    app: App, hosts: Hosts, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    app: App, hosts: Hosts, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(hub, "_FOREIGN_POLL_SECONDS", 0.01)
     world = await hosts.start(app)
     await world.start("approval", "victim")
     with closing(sqlite3.connect(tmp_path / "hub.db")) as connection, connection:
@@ -160,7 +162,7 @@ async def test_bad_rows_of_an_embedded_hub_are_set_aside(
         assert (await world.result("victim")).runtime_status is OrchestrationStatus.Terminated
         async with asyncio.timeout(30):
             while (await world.hub.set_aside()).get("workitems") != 1:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.005)
     assert await world.hub.set_aside() == {"control": len(ROWS), "workitems": 1}
     assert sum("was set aside" in record.getMessage() for record in caplog.records) == len(ROWS) + 1
     with closing(sqlite3.connect(tmp_path / "hub.db")) as connection:

@@ -27,6 +27,7 @@ from durabletask.worker import (
 from workers_world import PATIENCE, Workers
 
 from durable_host.durable.proto import StringValue, pb
+from durable_host.durable.sidecar.workers import operations
 
 
 def act_version(ctx: task.ActivityContext, text: str) -> str:
@@ -75,7 +76,10 @@ async def test_worker_fails_versions_that_do_not_match(
         assert state.failure_details.error_type == "VersionMismatch"
 
 
-async def test_version_that_one_worker_rejects_waits_for_another(workers: Workers) -> None:
+async def test_version_that_one_worker_rejects_waits_for_another(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "ABANDONED_FOR_SECONDS", 0.01)
     strict = {"match_strategy": VersionMatchStrategy.STRICT, "failure_strategy": VersionFailureStrategy.REJECT}
     await versioned(workers, tells_version, act_version, version="1.0.0", **strict)
     await workers.begin("tells_version", "i", version="2.0.0")
@@ -138,7 +142,7 @@ async def test_history_of_ended_instances_is_exported(workers: Workers) -> None:
             max_instances_per_batch=3,
         )
         job = await asyncio.to_thread(export.create_job, options, job_id="job")
-        done = await asyncio.to_thread(export.wait_for_job, job.job_id, timeout=PATIENCE)
+        done = await asyncio.to_thread(export.wait_for_job, job.job_id, timeout=PATIENCE, poll_interval=0.02)
         assert done.status is ExportJobStatus.COMPLETED
         assert sorted(writer.written) == ids
         await asyncio.to_thread(export.delete_job, "job")

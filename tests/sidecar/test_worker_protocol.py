@@ -16,6 +16,7 @@ from workers_world import RawWorker, Workers, serving_workers
 from durable_host.durable.proto import pb, service
 from durable_host.durable.runtime import gathering
 from durable_host.durable.sidecar.workers import board as boards
+from durable_host.durable.sidecar.workers import operations
 
 
 def completion(token: str, result: str = "1", *, id: int = 1, **fields: Any) -> pb.OrchestratorResponse:
@@ -108,7 +109,8 @@ async def test_what_a_vanished_worker_had_goes_to_the_next_one(workers: Workers)
         await workers.end("i1")
 
 
-async def test_abandoned_work_comes_again(workers: Workers) -> None:
+async def test_abandoned_work_comes_again(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "ABANDONED_FOR_SECONDS", 0.01)
     async with workers.raw() as worker:
         await workers.begin("one", "i1")
         first = await worker.next()
