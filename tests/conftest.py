@@ -14,7 +14,7 @@ from examples import register_profiles
 from host_template import fork_worker_template, order_worker
 from npm_packages import NpmPackages
 from shared_azurite import SharedAzurite, start_shared_azurite
-from shares import Shares, is_elsewhere
+from shares import EndsAtOnce, SecondsOfFiles, Shares, is_elsewhere
 from tiers import ProcessGuard, check_tier, has_no_unit_tests, rank, tier_of
 
 from durable_host.config.connection import Connection
@@ -34,6 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
     forked_workers.install(fork_worker_template, order_worker)
     if hasattr(config, "workerinput"):  # a worker of pytest-xdist has it
         config.pluginmanager.register(BatchedMessages(config))
+        config.pluginmanager.register(SecondsOfFiles(config))
+        if config.option.markexpr == "unit":
+            config.pluginmanager.register(EndsAtOnce())
         return
     fast_start.compile_product()
     if config.option.markexpr == "unit":

@@ -1,12 +1,16 @@
 """Each process of pytest-xdist collects and runs only the files of its share: `pytest -n 2 --dist each`.
 
-Without that, each process collects all tests. Shares take about equally long, by what the files took in earlier runs.
+Without that, each process collects all tests. Shares need about the same CPU time, by what the files needed in earlier
+runs on this machine, which is in pytest's cache, or else by `seconds_of_files.json`. Run this file to write the latter.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,8 +21,10 @@ if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
 _CACHE = "durable_host/seconds_of_files"
-_SECONDS_PER_BYTE = 1e-5
-"""For a file that has not run yet."""
+_CHECKED_IN = Path(__file__).with_name("seconds_of_files.json")
+_LEAST_SECONDS = 0.1
+"""Files that need less are not checked in: their sizes say enough."""
+_SECONDS_PER_BYTE = 6e-6
 _TOGETHER = ("architecture",)
 """Folders whose files share what takes longest: the syntax trees of the product."""
 
@@ -45,6 +51,33 @@ def is_elsewhere(path: Path, config: pytest.Config) -> bool:
     return "shares" in worker and path.suffix == ".py" and worker["shares"].get(str(path), 0) != worker["share"]
 
 
+class SecondsOfFiles:
+    """In a process of pytest-xdist: measures the CPU time that the tests of each file need."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._output: dict[str, object] = getattr(config, "workeroutput")  # noqa: B009
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        before = time.process_time()
+        try:
+            return (yield)
+        finally:
+            self._seconds[_file_of(item.nodeid)] += time.process_time() - before
+
+    def pytest_sessionfinish(self) -> None:
+        self._output[_CACHE] = dict(self._seconds)
+
+
+class EndsAtOnce:
+    """In a process of pytest-xdist that runs unit tests: does not take itself to pieces when it has reported all."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        os._exit(0)
+
+
 class Shares:
     """In the controller: divides the files, and takes the time of each for the next run."""
 
@@ -52,6 +85,7 @@ class Shares:
         self._config = config
         self._taken: defaultdict[str, float] = defaultdict(float)
         self._share_of: dict[str, int] | None = None
+        self._scheduling: ShareScheduling | None = None
 
     def pytest_configure_node(self, node: WorkerController) -> None:
         """A process that replaces another one has the same `spec`."""
@@ -63,12 +97,17 @@ class Shares:
         node.workerinput.update(shares=self._share_of, share=share)
 
     def pytest_xdist_make_scheduler(self, config: pytest.Config) -> ShareScheduling:
-        return ShareScheduling(config)
+        self._scheduling = ShareScheduling(config)
+        return self._scheduling
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._taken[report.nodeid.partition("::")[0]] += report.duration
+    def pytest_testnodedown(self, node: WorkerController) -> None:
+        for file, seconds in getattr(node, "workeroutput", {}).get(_CACHE, {}).items():
+            self._taken[file] += seconds
 
-    def pytest_sessionfinish(self) -> None:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._scheduling is not None and not self._scheduling.tests_finished and not session.exitstatus:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         option = self._config.option
         is_whole = self._config.args_source is pytest.Config.ArgsSource.TESTPATHS and not option.keyword
         if is_whole and not option.lf and hasattr(self._config, "cache"):
@@ -77,13 +116,15 @@ class Shares:
             self._config.cache.set(_CACHE, {**before, **mean})
 
     def _expected(self) -> dict[str, float]:
-        """The seconds of each file, collection included."""
-        cache = self._config.cache.get(_CACHE, {}) if hasattr(self._config, "cache") else {}
+        """The seconds of each file."""
+        known = json.loads(_CHECKED_IN.read_text(encoding="utf-8"))
+        if hasattr(self._config, "cache"):
+            known |= self._config.cache.get(_CACHE, {})
         root, is_unit = self._config.rootpath, self._config.option.markexpr == "unit"
         found = (path for folder in self._config.getini("testpaths") for path in (root / folder).rglob("test_*.py"))
         paths = [path for path in found if not (is_unit and has_no_unit_tests(path))]
         sizes = {path: path.stat().st_size * _SECONDS_PER_BYTE for path in paths}
-        return {str(path): cache.get(path.relative_to(root).as_posix(), size) for path, size in sizes.items()}
+        return {str(path): known.get(path.relative_to(root).as_posix(), size) for path, size in sizes.items()}
 
 
 class ShareScheduling:
@@ -164,3 +205,18 @@ class ShareScheduling:
 
     def _status(self) -> str:
         return f"{len(self._tests)} workers [{sum(map(len, self._tests))} items]"
+
+
+def _file_of(node_id: str) -> str:
+    return node_id.partition("::")[0]
+
+
+def _check_in() -> None:
+    """Write what the last runs of all unit tests needed."""
+    seconds = json.loads((Path(".pytest_cache/v") / _CACHE).read_text(encoding="utf-8"))
+    most = {file: round(needed, 1) for file, needed in sorted(seconds.items()) if needed >= _LEAST_SECONDS}
+    _CHECKED_IN.write_text(json.dumps(most, indent=0) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _check_in()

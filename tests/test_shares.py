@@ -1,5 +1,6 @@
 """The processes of pytest-xdist share the test files: each runs in one of them, even after a crash."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -28,12 +29,13 @@ import sys
 
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from batched_messages import BatchedMessages
-from shares import Shares, is_elsewhere
+from shares import SecondsOfFiles, Shares, is_elsewhere
 
 
 def pytest_configure(config):
     is_worker = hasattr(config, "workerinput")
-    config.pluginmanager.register((BatchedMessages if is_worker else Shares)(config))
+    for plugin in (BatchedMessages, SecondsOfFiles) if is_worker else (Shares,):
+        config.pluginmanager.register(plugin(config))
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -50,8 +52,24 @@ def test_number(number):
     if number == {}:
         os._exit(1)
 """
+FIXTURES = """
+import pytest
 
 
+@pytest.fixture
+def unset():
+    raise RuntimeError("not set up")
+
+
+@pytest.fixture
+def untorn():
+    yield
+    raise RuntimeError("not torn down")
+
+
+def test_unset(unset): pass
+def test_untorn(untorn): pass
+"""
 PLUGINS = ("anyio", "asyncio", "durable_host", "hypothesispytest", "platformdirs", "schemathesis")
 """Not needed, and slow to import."""
 
@@ -76,6 +94,31 @@ def test_each_test_runs_once_and_those_after_a_crash_in_another_process(project:
 
 
 @pytest.mark.process
+def test_a_run_without_the_tests_of_a_share_fails(project: Path) -> None:
+    (project / "tests" / "test_crash.py").write_text("import os\nos._exit(1)")
+    run = _pytest(project, "--max-worker-restart", "1")
+    assert "maximum crashed workers reached: 1" in run.stdout
+    assert run.returncode == pytest.ExitCode.INTERNAL_ERROR
+
+
+@pytest.mark.process
+def test_shares_are_by_the_cpu_time_of_earlier_runs(project: Path) -> None:
+    (project / "tests" / "test_computes.py").write_text("def test_computes(): sum(range(3_000_000))")
+    assert " 3 passed in " in _run(project)
+    seconds = json.loads((project / ".pytest_cache/v/durable_host/seconds_of_files").read_text())
+    assert seconds["tests/test_computes.py"] > seconds["tests/test_whole.py"] > 0
+
+
+@pytest.mark.process
+def test_failures_of_fixtures_are_reported(project: Path) -> None:
+    (project / "tests" / "test_fixtures.py").write_text(FIXTURES)
+    output = _run(project)
+    assert " 3 passed, 2 errors in " in output
+    assert "not set up" in output
+    assert "not torn down" in output
+
+
+@pytest.mark.process
 def test_only_the_tests_that_failed_run_again(project: Path) -> None:
     (project / "tests" / "test_half.py").write_text("def test_fails(): assert False\ndef test_passes(): pass")
     assert " 1 failed, 3 passed in " in _run(project)
@@ -83,6 +126,10 @@ def test_only_the_tests_that_failed_run_again(project: Path) -> None:
 
 
 def _run(folder: Path, *arguments: str) -> str:
+    return _pytest(folder, *arguments).stdout
+
+
+def _pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     without = [argument for plugin in PLUGINS for argument in ("-p", f"no:{plugin}")]
     command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "each", *without, *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
