@@ -149,3 +149,14 @@ async def test_forwarded_host_is_used_when_host_json_says_so() -> None:
             url = (await answer.json())["statusQueryGetUri"]
         port = world.origin.rpartition(":")[2]
         assert url.startswith(f"https://app.example:{port}/runtime/webhooks/durabletask/instances/")
+
+
+async def test_a_path_that_does_not_exist_is_named_in_the_log_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        async with world.http.post(f"{world.rpc}/orchestrators/Approval/a/b") as answer:
+            assert answer.status == 404
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 1
+    assert told[0].startswith("DH6404: The management API has no POST 'orchestrators/Approval/a/b'")

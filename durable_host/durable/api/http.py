@@ -215,4 +215,5 @@ async def _route(call: ApiCall, method: str, segments: list[str]) -> web.Respons
         case ["makeprimary"]:
             return await _make_primary(call)
         case _:
+            call.cautions.no_route(method, "/".join(segments))
             return answers.empty(404)

@@ -8,6 +8,7 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 PARAMETER_IGNORED = "DH6401"
 FAILS_IN_AZURE = "DH6402"
 DECODED_TWICE = "DH6403"
+NO_ROUTE = "DH6404"
 
 _MAX_REMEMBERED = 1000
 _LONGEST_VALUE = 100
@@ -43,6 +44,15 @@ class Cautions:
             f"A start of '{function}' came with the content type {content_type[:_LONGEST_VALUE]}. Its body is taken as "
             "JSON here; in Azure the instance fails. Send the header 'Content-Type: application/json' "
             "(curl: -H 'Content-Type: application/json').",
+        )
+
+    def no_route(self, method: str, path: str) -> None:
+        """Warn about a path that the API does not have, because the SDK shows only that the request failed."""
+        path = path[:_LONGEST_VALUE]
+        self._once(
+            (NO_ROUTE, method, path),
+            f"The management API has no {method} {path!r}, so the answer is 404, as in Azure (the SDK raises "
+            "'Exception: None'). Instance IDs, names of events and keys of entities must not contain a slash.",
         )
 
     def decoded_again(self, once: str, twice: str) -> None:
