@@ -1,12 +1,12 @@
 """A message of a client is received while its put is on its way: nothing is lost, doubled or left waiting."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Any
 
 import pytest
 from held_back import HeldBack
-from hub_samples import clock, commit_of, later, nothing_more, pause, raised, receive, run_first_episode, time_limit
+from hub_samples import later, nothing_more, pause, raised, receive, time_limit
+from put_world import FAILURES, ID, LOST, REFUSED, World
 from recording_account import RecordingAccount, kill
 
 from durable_host.durable.model import events as e
@@ -19,88 +19,8 @@ from durable_host.durable.taskhub.azure.held import Stage, held_of
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.unsettled import AzureCheckpoint
-from durable_host.durable.taskhub.port import (
-    Checkpoint,
-    CommitConflict,
-    EpisodeCommit,
-    MessageWithdrawn,
-    ReceivedMessage,
-    TaskHubUnavailable,
-)
-from durable_host.storage import StorageAccount, StorageUnavailable
-from durable_host.storage.errors import storage_error
-
-ID = "abc123"
-REFUSED = storage_error(403, "AuthorizationFailure", "not allowed")
-LOST = StorageUnavailable(0, "Unavailable", "the response is lost", after_retry=True)
-FAILURES = [
-    pytest.param(REFUSED, False, id="refused"),
-    pytest.param(LOST, False, id="lost on the way there"),
-    pytest.param(LOST, True, id="lost on the way back"),
-]
-
-
-class World(NamedTuple):
-    """A hub with an instance that has run its first episode. Puts, commits and writes of rows can be held back."""
-
-    hub: AzureTaskHub
-    puts: HeldBack
-    commits: HeldBack
-    rows: HeldBack
-    start: TaskMessage
-    checkpoint: Checkpoint
-
-    def episode(self, *consumed: ReceivedMessage, is_last: bool = False) -> EpisodeCommit:
-        """The second episode."""
-        end = e.ExecutionCompleted(orchestration_status=OrchestrationStatus.Completed, timestamp=clock.now())
-        events = [
-            e.OrchestratorStarted(timestamp=clock.now()),
-            *(one.message.event for one in consumed),
-            *([end] if is_last else []),
-            e.OrchestratorCompleted(timestamp=clock.now()),
-        ]
-        status = OrchestrationStatus.Completed if is_last else None
-        return commit_of(
-            self.start, events, consumed, checkpoint=self.checkpoint, first_ordinal=3, runtime_status=status
-        )
-
-    async def send(self, message: TaskMessage | None = None) -> tuple[asyncio.Task[None], ReceivedMessage]:
-        """Send an event whose put is held back, and receive it."""
-        self.puts.begin()
-        sending = asyncio.create_task(self.hub.send(message or raised(ID)))
-        (received,) = await receive(self.hub, 1)
-        await self.puts.began.wait()
-        assert not sending.done()
-        return sending, received
-
-    async def begin_commit(self, received: ReceivedMessage) -> "asyncio.Task[Checkpoint]":
-        """Commit an episode with this message. The commit is held back."""
-        self.commits.begin()
-        committing = asyncio.create_task(self.hub.commit(self.episode(received)))
-        await self.commits.began.wait()
-        return committing
-
-    async def events_in_history(self) -> list[str | None]:
-        return [one.name for one in await self.hub.get_history(ID) if isinstance(one, e.EventRaised)]
-
-    async def has_failed(self, sending: asyncio.Task[None]) -> None:
-        async with time_limit():
-            with pytest.raises(TaskHubUnavailable):
-                await sending
-
-
-@pytest.fixture
-async def world(open_azure, account: RecordingAccount) -> World:
-    puts = HeldBack(account.queues, "put")
-    commits, rows = HeldBack(account.tables, "transaction"), HeldBack(account.tables, "merge")
-    hub = await open_azure()
-    start, checkpoint = await run_first_episode(hub, ID)
-    return World(hub, puts, commits, rows, start, checkpoint)
-
-
-@pytest.fixture
-def count_messages(storage: StorageAccount, hub_name: str) -> Callable[[], Awaitable[int]]:
-    return lambda: storage.queues.message_count(HubNames.of(hub_name, 4).queue_of(ID))
+from durable_host.durable.taskhub.port import CommitConflict, EpisodeCommit, MessageWithdrawn, TaskHubUnavailable
+from durable_host.storage import StorageAccount
 
 
 async def another_process(open_azure, storage: StorageAccount) -> AzureTaskHub:
@@ -398,46 +318,109 @@ async def test_a_message_without_a_usable_history_is_withdrawn_when_its_row_woul
 # The message is not consumed
 
 
-async def test_a_released_message_comes_again_once_it_is_put(world: World) -> None:
+async def test_a_released_message_comes_again_while_it_is_put(world: World, count_messages) -> None:
     sending, received = await world.send()
-    releasing = asyncio.create_task(world.hub.abandon([received], delay=0.0))
-    world.puts.let_go()
-    await asyncio.gather(sending, releasing)
+    async with time_limit():
+        await world.hub.abandon([received], delay=0.0)
     (again,) = await receive(world.hub, 1)
-    assert (again.message, again.dequeue_count, again.id) == (received.message, 2, received.id)
-
-
-async def test_messages_on_their_way_do_not_keep_others_from_being_released(world: World) -> None:
-    await world.hub.send(raised(ID, "there"))
-    there = await receive(world.hub, 1)
-    world.puts.begin()
-    async with asyncio.TaskGroup() as group:
-        for number in range(10):
-            group.create_task(world.hub.send(raised(ID, f"on its way {number}")))
-        on_their_way = await receive(world.hub, 10)
-        group.create_task(world.hub.abandon([*on_their_way, *there], delay=0.0))
-        (again,) = await receive(world.hub, 1)
-        world.puts.let_go()
-    assert again.message == there[0].message
-
-
-async def test_a_released_message_that_waits_for_its_instance_is_recalled(world: World) -> None:
-    sending, received = await world.send()
-    releasing = asyncio.create_task(world.hub.abandon([received], delay=600.0))
+    assert (again.message, again.dequeue_count) == (received.message, 2)
+    await world.hub.commit(world.episode(again))
     world.puts.let_go()
-    await asyncio.gather(sending, releasing)
+    await sending
+    await world.hub._worker.held.drain(5)
+    assert await count_messages() == 0
+    assert await world.events_in_history() == ["Approval"]
+
+
+async def test_a_put_that_stalls_does_not_keep_its_message_from_being_put_off_and_recalled(
+    world: World, count_messages
+) -> None:
+    sending, received = await world.send()
+    async with time_limit():
+        await world.hub.abandon([received], delay=600.0)
     (again,) = await world.hub.recall(ID)
     assert again.message == received.message
-    await world.hub.discard([again])
+    await world.hub.commit(world.episode(again))
+    world.puts.let_go()
+    await sending
+    await world.hub._worker.held.drain(5)
+    assert await count_messages() == 0
+
+
+async def test_a_message_that_was_put_off_before_its_put_ended_stays_hidden_until_it_is_due(
+    world: World, account: RecordingAccount, count_messages
+) -> None:
+    hidden: list[float] = []
+
+    def record(service: str, method: str, arguments: tuple[Any, ...]) -> None:
+        if (service, method) == ("queue", "update"):
+            hidden.append(arguments[3])
+
+    sending, received = await world.send()
+    await world.hub.abandon([received], delay=600.0)
+    account.answer = record
+    world.puts.let_go()
+    await sending
+    assert [590 < seconds <= 600 for seconds in hidden] == [True]
+    (again,) = await world.hub.recall(ID)
+    await world.hub.commit(world.episode(again))
+    await world.hub._worker.held.drain(5)
+    assert await count_messages() == 0
+
+
+async def test_a_message_that_was_put_off_and_that_its_queue_delivers_is_still_put_off(world: World) -> None:
+    """The response to its put has not arrived when the message becomes visible."""
+    world.puts.begin(after_effect=True)
+    sending = asyncio.create_task(world.hub.send(raised(ID)))
+    (received,) = await receive(world.hub, 1)
+    await world.hub.abandon([received], delay=600.0)
+    async with time_limit():
+        while world.hub._worker.deliveries._expected:
+            await pause(0.05)
+    world.puts.let_go()
+    await sending
     await nothing_more(world.hub, ID)
+    (again,) = await world.hub.recall(ID)
+    assert again.message == received.message
+
+
+async def test_a_message_that_was_put_off_and_could_not_be_put_is_forgotten(world: World) -> None:
+    sending, received = await world.send()
+    await world.hub.abandon([received], delay=600.0)
+    world.puts.fail(REFUSED)
+    await world.has_failed(sending)
+    assert await world.hub.recall(ID) == []
+    await world.hub._worker.held.drain(5)
+    assert not world.hub._worker.held.in_stage(*Stage)
+
+
+async def test_a_message_that_was_put_off_comes_when_it_is_due_although_its_put_stalls(world: World) -> None:
+    sending, received = await world.send()
+    await world.hub.abandon([received], delay=0.1)
+    (again,) = await receive(world.hub, 1)
+    assert again.message == received.message
+    world.puts.let_go()
+    await sending
+
+
+async def test_a_host_that_stops_leaves_a_message_visible_that_was_put_off_before_its_put_ended(
+    open_azure, storage: StorageAccount, world: World
+) -> None:
+    sending, received = await world.send()
+    await world.hub.abandon([received], delay=600.0)
+    await world.hub.stop()
+    world.puts.let_go()
+    await sending
+    heir = await another_process(open_azure, storage)
+    (again,) = await receive(heir, 1)
+    assert again.message == received.message
 
 
 async def test_a_released_message_that_could_not_be_put_does_not_come_again(world: World) -> None:
     sending, received = await world.send()
-    releasing = asyncio.create_task(world.hub.abandon([received], delay=0.0))
+    await world.hub.abandon([received], delay=0.0)
     world.puts.fail(REFUSED)
     await world.has_failed(sending)
-    await releasing
     world.puts.end()
     await nothing_more(world.hub, ID)
 

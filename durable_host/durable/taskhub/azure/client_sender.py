@@ -36,7 +36,7 @@ class ClientSender:
         """Send one message. Raises StorageError if it may not have been sent, or it is not known in time."""
         prepared = await self._sender.prepare(message)
         hidden = self._deliveries.claim(prepared.queue) if self._is_for_this_process(prepared.message) else None
-        received = self._deliveries.expect(prepared.queue, prepared.message) if hidden is not None else None
+        received = self._deliveries.expect(prepared.queue, prepared.message, hidden) if hidden is not None else None
         if hidden is None or received is None:
             await self._sender.hand_over(await self._sender.put_prepared(prepared))
         else:
@@ -69,5 +69,7 @@ class ClientSender:
             if not held.put.counts or not isinstance(error, StorageError):
                 raise
         else:
-            if not self._deliveries.arrived(received, LeasedMessage(prepared.queue, put, hidden)):
-                await self._held.give_back([held])
+            seconds = self._deliveries.arrived(received, LeasedMessage(prepared.queue, put, hidden))
+            if seconds is not None:
+                with suppress(StorageError):
+                    await self._held.hide(held, seconds)

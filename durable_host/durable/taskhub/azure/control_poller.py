@@ -7,6 +7,7 @@ Source: docs/protocol/task-hub-storage-queues.md#control-queues,
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 
 from durable_host.durable.model.events import ExecutionStarted
@@ -37,21 +38,27 @@ class ControlPoller:
         self._outage = reception.outage
         self._read_row = read_row
         self._starts = f"starts of {queue}"
-        self._stopped = asyncio.Event()
+        self._is_stopped = False
+        self._woken = asyncio.Event()
         self._backoff = reception.poll_backoff()
 
     def stop(self) -> None:
         """Make `run` end after the current request."""
-        self._stopped.set()
+        self._is_stopped = True
+        self._woken.set()
+
+    def wake(self) -> None:
+        """Make `run` poll now, or again if it is polling."""
+        self._woken.set()
 
     async def run(self) -> None:
         """Poll until `stop`."""
-        while not self._stopped.is_set():
+        while not self._is_stopped:
             if self._held_control_messages() >= self._options.control_queue_buffer_threshold:
                 await self._pause(_FULL_WAIT)
                 continue
             try:
-                hold = self._deliveries.control_hold
+                hold, began = self._deliveries.control_hold, time.monotonic()
                 got = await self._get(hold)
                 self._outage.recovered(self.queue)
                 if got:
@@ -59,6 +66,7 @@ class ControlPoller:
                     await self._handle(got, hold)
                 if len(got) < self._options.control_queue_batch_size:
                     self._deliveries.starts.emptied(self.queue)
+                    self._deliveries.unconfirmed.emptied(self.queue, began)
                 if got:
                     continue
             except StorageError as error:
@@ -145,4 +153,6 @@ class ControlPoller:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._stopped.wait()
+                await self._woken.wait()
+        if not self._is_stopped:
+            self._woken.clear()

@@ -20,6 +20,7 @@ from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.seen_starts import SeenStarts
+from durable_host.durable.taskhub.azure.unconfirmed_puts import UnconfirmedPuts
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import LeasedMessage, PutMessage, QueueMessage
 from durable_host.timestamp import TICKS_PER_SECOND
@@ -62,7 +63,8 @@ class Deliveries:
         self.schedule = MessageSchedule(clock, self._deliver_due)
         self.timers = KnownTimers(self.schedule, held, clock, options.restored_timer_grace)
         self.starts = SeenStarts(machine)
-        self._given_back: dict[str, set[str]] = {}
+        self.unconfirmed = UnconfirmedPuts()
+        self._given_back: dict[str, dict[ReceivedMessage, None]] = {}
         self._expected: dict[str, ReceivedMessage] = {}
 
     @property
@@ -143,30 +145,34 @@ class Deliveries:
         self.starts.saw(message)
         self._deliver_or_park(ReceivedMessage(put.id, message, 1, now, held), now, 0)
 
-    def expect(self, queue: str, message: TaskMessage) -> ReceivedMessage | None:
-        """Deliver a message with an identity whose put into a control queue begins now.
+    def expect(self, queue: str, message: TaskMessage, hidden: float) -> ReceivedMessage | None:
+        """Deliver a message with an identity whose put into a control queue begins now, hidden for `hidden` seconds.
 
         Call `arrived` or `missing` when the put has ended. Returns None if a copy of the message is on its way already.
         """
         assert message.id is not None
         if message.id in self._expected:
             return None
-        held = self._held.expect(queue)
+        held = self._held.expect(queue, hidden)
         received = self._expected[message.id] = ReceivedMessage(held.id, message, 1, self._clock.now(), held)
         self.control.put(received)
         return received
 
-    def arrived(self, received: ReceivedMessage, lease: LeasedMessage) -> bool:
-        """Record that an expected message is in its queue. False if this process no longer holds it.
+    def arrived(self, received: ReceivedMessage, lease: LeasedMessage) -> float | None:
+        """Record that an expected message is in its queue, and return for how long (seconds) to hide it.
 
-        If it arrived before, this is the same message or a copy, which is left to the queue.
+        That is 0 if this process no longer holds it, and None to leave it unchanged. If it arrived before, this is the
+        same message or a copy, which is left to the queue.
         """
         self._expect_no_longer(received)
         held = held_of(received)
         if held.lease is not None:
-            return True
-        received.id = lease.id
-        return self._held.arrived(held, lease)
+            return None
+        due = self.schedule.rename(received, lease.id)
+        if not self._held.arrived(held, lease):
+            return 0.0
+        now = self._clock.now()
+        return None if due is None or due <= now else (due - now) / TICKS_PER_SECOND
 
     def missing(self, received: ReceivedMessage) -> None:
         """Forget an expected message whose put has failed. A commit that is being written still decides about it."""
@@ -175,6 +181,8 @@ class Deliveries:
         assert held.put is not None
         if held.put.is_withdrawn:
             self.control.remove_where(lambda one: one is received)
+            self.schedule.remove(received.id)
+            self._no_longer_given_back(received)
             self._held.forget(held)
         elif held.lease is None and held.stage is Stage.DELETING:
             self._held.missing(held)
@@ -203,12 +211,15 @@ class Deliveries:
     def deliver(self, held: HeldHubMessage, message: TaskMessage) -> float | None:
         """Deliver a received message, unless it was already delivered as an expected message or a timer's stand-in.
 
-        A message that arrived too early is parked, and the seconds for which to hide it are returned.
+        A message that arrived too early is parked, and the seconds for which to hide it are returned. A consumed one
+        whose put has failed is deleted.
         """
         expected = self._expected.get(message.id) if message.id is not None else None
         if expected is not None and held.lease is not None and held_of(expected).stage is not Stage.GONE:
             self._held.forget(held)
-            self.arrived(expected, held.lease)
+            return self.arrived(expected, held.lease)
+        if self.unconfirmed.take(message.id):
+            self._held.delete_later(held)
             return None
         now = self._clock.now()
         received = ReceivedMessage(held.id, message, held.dequeue_count, now, held)
@@ -223,12 +234,12 @@ class Deliveries:
 
     def put_off(self, message: ReceivedMessage, due: int) -> None:
         """Deliver a released message at `due`, or earlier with `recall`."""
-        self._given_back.setdefault(message.message.target.instance_id, set()).add(message.id)
+        self._given_back.setdefault(message.message.target.instance_id, {})[message] = None
         self.park(message, due)
 
     def recall(self, instance_id: str) -> list[ReceivedMessage]:
         """Remove and return the messages that were put off for an instance."""
-        waiting = [self.schedule.remove(id) for id in self._given_back.pop(instance_id, ())]
+        waiting = [self.schedule.remove(one.id) for one in self._given_back.pop(instance_id, ())]
         recalled = [one for one in waiting if one is not None]
         for one in recalled:
             self._held.hold(held_of(one))
@@ -249,6 +260,7 @@ class Deliveries:
         Parked messages are forgotten: their queue delivers them to the new owner.
         """
         self.owned.pop(queue, None)
+        self.unconfirmed.forget(queue)
 
         def of_queue(message: ReceivedMessage) -> bool:
             return self._names.queue_of(message.message.target.instance_id) == queue
@@ -265,15 +277,12 @@ class Deliveries:
         self.timers.clear()
         self._given_back.clear()
         self._expected.clear()
+        self.unconfirmed.clear()
         self._coming = 0
         self.neighbours = Neighbours.UNKNOWN
 
     def _deliver_due(self, message: ReceivedMessage) -> None:
-        instance_id = message.message.target.instance_id
-        if put_off := self._given_back.get(instance_id):
-            put_off.discard(message.id)
-            if not put_off:
-                del self._given_back[instance_id]
+        self._no_longer_given_back(message)
         if not self.timers.may_deliver(message, is_ours=self._is_ours(message)):
             return
         if message.message.is_start_of_client:
@@ -281,6 +290,13 @@ class Deliveries:
             self._on_due_start(message)
         else:
             self.again(message)
+
+    def _no_longer_given_back(self, message: ReceivedMessage) -> None:
+        instance_id = message.message.target.instance_id
+        if put_off := self._given_back.get(instance_id):
+            put_off.pop(message, None)
+            if not put_off:
+                del self._given_back[instance_id]
 
     def _deliver_or_park(self, message: ReceivedMessage, now: int, tolerance: int) -> float | None:
         due = message.message.due

@@ -58,14 +58,17 @@ class HeldMessages:
         """True if this process holds the queue message with this ID."""
         return id in self._by_id
 
-    def expect(self, queue: str) -> HeldHubMessage:
-        """Start to hold a message whose put begins now. Call `arrived` or `forget` when that has ended."""
-        held = HeldHubMessage(None, id=f"expected-{next(self._expected)}", put=PendingPut(queue))
+    def expect(self, queue: str, hidden: float) -> HeldHubMessage:
+        """Start to hold a message whose put begins now, hidden for `hidden` seconds.
+
+        Call `arrived` or `forget` when that has ended.
+        """
+        held = HeldHubMessage(None, id=f"expected-{next(self._expected)}", put=PendingPut(queue, hidden))
         self._by_id[held.id] = held
         return held
 
     def arrived(self, held: HeldHubMessage, lease: LeasedMessage) -> bool:
-        """Record that an expected message is in its queue, and keep it hidden, or delete it if it was consumed.
+        """Record that an expected message is in its queue, and delete it, keep it hidden, or leave it parked.
 
         Returns False if this process no longer holds it.
         """
@@ -83,7 +86,7 @@ class HeldMessages:
         self._by_id[held.id] = held
         if stage is Stage.DELETING:
             self._deletes.add(held)
-        else:
+        elif stage is not Stage.PARKED:
             self._leases.keep(held.lease)
         return True
 
@@ -171,6 +174,12 @@ class HeldMessages:
         while self.of_queue(queue, *RENEWED):
             self._shrunk.clear()
             await self._shrunk.wait()
+
+    async def puts_over(self, queue: str) -> None:
+        """Wait until the puts of messages are over that were consumed before their put had ended."""
+        for held in self.of_queue(queue, Stage.HELD, Stage.DELETING):
+            if held.put is not None and (held.stage is Stage.DELETING or held.put.is_writing):
+                await held.put.over()
 
     def of_queue(self, queue: str, *stages: Stage) -> list[HeldHubMessage]:
         """Return the messages of one queue in any of these stages."""

@@ -32,20 +32,16 @@ class MessageReleaser:
         self._clock = clock
 
     async def abandon(self, messages: Sequence[ReceivedMessage], delay: float | None = None) -> None:
-        """Release messages for delivery after `delay` seconds, or after the back-off for their dequeue counts.
-
-        Those whose put is on its way come last, because they wait for it.
-        """
-        messages = sorted(messages, key=lambda message: held_of(message).is_on_its_way)
+        """Release messages for delivery after `delay` seconds, or after the back-off for their dequeue counts."""
         await for_each(messages, lambda message: self._abandon(message, delay), _PARALLEL)
 
     async def _abandon(self, message: ReceivedMessage, delay: float | None) -> None:
-        held = held_of(message)
-        if held.put is not None:
+        held, now = held_of(message), self._clock.now()
+        if held.put is not None and held.put.has_failed:
             await held.put.over()
         if held.stage is not Stage.HELD:
             return
-        if held.put is not None and held.lease is None:
+        if held.put is not None and held.lease is None and held.put.has_failed:
             self._held.forget(held)
             return
         seconds = abandon_delay(held.dequeue_count) if delay is None else delay
@@ -72,12 +68,12 @@ class MessageReleaser:
                     return
             except StorageError as error:
                 _log.debug("Message %s could not be hidden: %s", held.id, error)
-        again = ReceivedMessage(message.id, message.message, held.dequeue_count + 1, self._clock.now(), held)
         held.dequeue_count += 1
+        message.dequeue_count = held.dequeue_count
         if seconds > 0:
-            self._deliveries.put_off(again, self._clock.now() + int(seconds * TICKS_PER_SECOND))
+            self._deliveries.put_off(message, now + int(seconds * TICKS_PER_SECOND))
         else:
-            self._deliveries.again(again)
+            self._deliveries.again(message)
 
     def _keeps(self, message: ReceivedMessage) -> bool:
         """True when this process itself delivers a released message again."""

@@ -66,6 +66,15 @@ class MessageSchedule:
         if self._heap[0][2] is entry:
             self._changed.set()
 
+    def rename(self, message: ReceivedMessage, id: str) -> int | None:
+        """Change the ID of a message. Return when it is due, or None if it is not waiting."""
+        entry = self._by_id.pop(message.id, None)
+        message.id = id
+        if entry is None:
+            return None
+        self._by_id[id] = entry
+        return entry.due
+
     def remove(self, id: str) -> ReceivedMessage | None:
         """Remove and return a message."""
         entry = self._by_id.get(id)

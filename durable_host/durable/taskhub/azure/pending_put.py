@@ -7,6 +7,8 @@ Source: docs/protocol/task-hub-storage-additions.md#messages-to-itself
 """
 
 import asyncio
+import math
+import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
@@ -16,23 +18,36 @@ from durable_host.durable.taskhub.port import MessageWithdrawn
 class PendingPut:
     """How far the put and the commit of one message are.
 
-    `has_failed` is set if storage has not confirmed the put; the message may be in its queue nevertheless.
+    `has_failed` is set if storage has not confirmed the put; the message may be in its queue nevertheless. Then it is
+    visible from `visible_from` on (monotonic seconds). `is_writing` is true while a commit that consumes it is written.
     """
 
-    __slots__ = ("_changed", "_is_writing", "has_arrived", "has_failed", "is_committed", "queue")
+    __slots__ = (
+        "_changed",
+        "_hidden",
+        "has_arrived",
+        "has_failed",
+        "is_committed",
+        "is_writing",
+        "queue",
+        "visible_from",
+    )
 
-    def __init__(self, queue: str) -> None:
+    def __init__(self, queue: str, hidden: float) -> None:
+        """`hidden` is the visibility timeout in seconds."""
         self.queue = queue
         self.has_arrived = False
         self.has_failed = False
         self.is_committed = False
-        self._is_writing = False
+        self.is_writing = False
+        self.visible_from = 0.0
+        self._hidden = math.ceil(hidden)
         self._changed = asyncio.Event()
 
     @property
     def is_withdrawn(self) -> bool:
         """True if the put has failed and no commit has consumed the message, so that none may do so any more."""
-        return self.has_failed and not (self.has_arrived or self.is_committed or self._is_writing)
+        return self.has_failed and not (self.has_arrived or self.is_committed or self.is_writing)
 
     @property
     def counts(self) -> bool:
@@ -47,20 +62,21 @@ class PendingPut:
     def failed(self) -> None:
         """Record that the put failed. A commit that is being written decides about the message, if there is one."""
         self.has_failed = True
+        self.visible_from = time.monotonic() + self._hidden
         self._changed.set()
 
     async def over(self) -> None:
         """Wait until the message is in its queue, was committed although its put failed, or was withdrawn."""
-        while not (self.has_arrived or (self.has_failed and not self._is_writing)):
+        while not (self.has_arrived or (self.has_failed and not self.is_writing)):
             await self._next_change()
 
     def begin_write(self) -> None:
         """Record that a commit that consumes the message is being written. It decides about the message."""
-        self._is_writing = True
+        self.is_writing = True
 
     def end_write(self, *, is_committed: bool) -> None:
         """Record how that has ended."""
-        self._is_writing = False
+        self.is_writing = False
         self.is_committed = self.is_committed or is_committed
         self._changed.set()
 

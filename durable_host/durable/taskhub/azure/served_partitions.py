@@ -22,6 +22,8 @@ from durable_host.supervision import Tasks
 _OWED_PATIENCE = 10.0
 _DRAIN_PATIENCE = 60.0
 _STOP_PATIENCE = 0.5
+_COPIES_PATIENCE = 3.0
+_POLL_PAUSE = 0.1
 
 
 class ServedPartitions:
@@ -50,7 +52,13 @@ class ServedPartitions:
         self.pollers: dict[str, tuple[ControlPoller, asyncio.Task[None]]] = {}
 
     async def stop(self) -> None:
-        """Stop the pollers after their current requests, without waiting for those that take too long."""
+        """Stop the pollers after their current requests, without waiting for those that take too long.
+
+        If there are consumed messages whose put has not ended or has failed, they may receive them before.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_COPIES_PATIENCE):
+                await asyncio.gather(*[self._copies_received(queue) for queue in self.pollers])
         for poller, _ in self.pollers.values():
             poller.stop()
         tasks = [task for _, task in self.pollers.values()]
@@ -82,19 +90,32 @@ class ServedPartitions:
     async def drain(self, queue: str) -> None:
         """Stop serving a control queue, and wait up to a minute until none of its messages is being processed.
 
-        What an earlier process owes is settled first, because the next owner may not know how to.
+        What an earlier process owes is settled first, and consumed messages are received whose put has failed, because
+        the next owner may not know how to.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_OWED_PATIENCE):
                 await self._owed.all_settled(queue)
+        deadline = asyncio.get_running_loop().time() + _DRAIN_PATIENCE
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await self._copies_received(queue)
         _poller, task = self.pollers.get(queue, (None, None))
         await self.close(queue)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_PATIENCE):
+            async with asyncio.timeout_at(deadline):
                 if task is not None:
                     await asyncio.wait([task])
                 await self._held.wait_until_done(queue)
         await self._outstanding.leave(lambda instance_id: self._names.queue_of(instance_id) == queue)
+
+    async def _copies_received(self, queue: str) -> None:
+        """Wait until no consumed message is on its way to a queue, or may be there although its put has failed."""
+        await self._held.puts_over(queue)
+        while (seconds := self._deliveries.unconfirmed.seconds_left(queue)) is not None and queue in self.pollers:
+            await asyncio.sleep(max(seconds, _POLL_PAUSE))
+            if (running := self.pollers.get(queue)) is not None:
+                running[0].wake()
 
     def set_neighbours(self, around: Neighbours) -> None:
         """Record the other workers of the hub. As soon as there are any, direct activities are put for them too."""
