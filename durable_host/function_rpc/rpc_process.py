@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, cast
 
-from durable_host.batch_scheduling import schedule_as_batch
 from durable_host.function_rpc import rpc_logs
 from durable_host.invocation.process_group import kill_group, kill_rest_of_group, own_group
 
@@ -49,7 +48,7 @@ class RpcProcess(asyncio.SubprocessProtocol):
         own = own_group()
         if (ask := dies_with_host()) is not None:
             own["preexec_fn"] = ask
-        transport, process = await asyncio.get_running_loop().subprocess_exec(
+        _, process = await asyncio.get_running_loop().subprocess_exec(
             lambda: cls(ended),
             *command,
             stdin=subprocess.DEVNULL,
@@ -59,7 +58,6 @@ class RpcProcess(asyncio.SubprocessProtocol):
             env=dict(environ),
             **own,
         )
-        schedule_as_batch(transport.get_pid())
         if ask is None:
             process.watch()
         return process

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Mapping
 from typing import Any, TypeVar, cast
 
-from durable_host.batch_scheduling import schedule_as_batch
 from durable_host.invocation import log_relay, worker_stream
+from durable_host.invocation.batch_scheduling import MANY, BatchScheduling
 from durable_host.invocation.code_failure import read_code_failure
 from durable_host.invocation.errors import FunctionFailed, WorkerLost
 from durable_host.invocation.frames import decode_header, encode_to_worker
@@ -46,7 +46,7 @@ async def start_process(
     protocol: Callable[[], P], command: list[str], *, cwd: str, environment: Mapping[str, str]
 ) -> P:
     """Start a program in a session of its own, with pipes for its streams. Raises OSError."""
-    transport, process = await asyncio.get_running_loop().subprocess_exec(
+    _, process = await asyncio.get_running_loop().subprocess_exec(
         protocol,
         *command,
         stdin=subprocess.PIPE,
@@ -56,7 +56,6 @@ async def start_process(
         env=environment,
         **own_group(),
     )
-    schedule_as_batch(transport.get_pid())
     return process
 
 
@@ -175,6 +174,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         invocation_id: str = header["i"]
         answer = self._pending[invocation_id] = self._loop.create_future()
         self._idle.clear()
+        if len(self._pending) >= MANY:
+            self._scheduling.many()
         if instance_id is not None:
             self._instances[invocation_id] = instance_id
         try:
@@ -222,6 +223,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         invocation_id = request.invocation_id
         answer = self._pending[invocation_id] = self._loop.create_future()
         self._idle.clear()
+        if len(self._pending) >= MANY:
+            self._scheduling.many()
         self.send({**header, "k": "stream", "http": exchange.head.fields()}, blob)
         names_type = self._options.kind.names_error_types
         stream = WorkerStream(invocation_id, exchange, self.send, names_type=names_type)
@@ -315,6 +318,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.SubprocessTransport", transport)
         self._stdin = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0))
+        self._scheduling = BatchScheduling(self._transport.get_pid())
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == 1:

@@ -81,13 +81,6 @@ async def test_the_worker_gets_both_spellings_of_the_arguments_and_its_environme
     assert environ["DOTNET_NOLOGO"] == environ["DOTNET_CLI_TELEMETRY_OPTOUT"] == "true"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="batch scheduling is Linux's")
-async def test_the_worker_does_not_interrupt_the_host_that_writes_to_it(tmp_path: Path) -> None:
-    code = "import os\ndef Hello(call): return call.respond(str(os.sched_getscheduler(0)))"
-    async with running_dotnet(tmp_path, [HELLO], code=code) as app:
-        assert (await app.get("Hello")).body == str(os.SCHED_BATCH).encode()
-
-
 async def test_the_index_has_the_functions_of_the_worker(tmp_path: Path) -> None:
     blob = {"name": "b", "type": "blob", "direction": "Out", "blobPath": "out/{rand-guid}"}
     retry = {"max_retry_count": 3, "delay_interval": "2s", "retry_strategy": "fixed_delay"}

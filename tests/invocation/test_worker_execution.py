@@ -8,12 +8,9 @@ Source: docs/protocol/functions-host-worker.md#running-functions,
 import asyncio
 import json
 import logging
-import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import forked_workers
 import pytest
 import pytest_asyncio
 from worker_apps import RunningApp, eventually, messages, running, write_app
@@ -43,12 +40,6 @@ async def async_context(g, context): return told(context)
 
 @app.generic_trigger("context", type="someTrigger")
 def own_context(context): return type(context).__name__
-
-@app.generic_trigger("g", type="someTrigger")
-def sync_policy(g): return str(os.sched_getscheduler(0))
-
-@app.generic_trigger("g", type="someTrigger")
-async def async_policy(g): return str(os.sched_getscheduler(0))
 
 GATE = threading.Barrier(2, timeout=20)
 
@@ -305,14 +296,3 @@ async def test_working_directory_is_the_app_root(tmp_path: Path):
     text = '@app.generic_trigger("g", type="someTrigger")\ndef where(g):\n    import os\n    return os.getcwd()\n'
     async with running(write_app(tmp_path, text)) as app:
         assert await app.text("where") == str(tmp_path)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="batch scheduling is Linux's")
-async def test_a_worker_does_not_interrupt_the_host_that_writes_to_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(forked_workers, "is_on", False)
-    async with running(write_app(tmp_path, APP)) as app:
-        policies = [await app.text(function) for function in ("sync_policy", "async_policy")]
-    assert policies == [str(os.SCHED_BATCH)] * 2
-    assert os.sched_getscheduler(0) == os.SCHED_OTHER

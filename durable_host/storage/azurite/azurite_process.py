@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import IO, Any, cast
 
-from durable_host.batch_scheduling import schedule_as_batch
 from durable_host.config.connection import Connection
 from durable_host.private_files import make_app_folder
 from durable_host.storage.azurite.errors import AzuriteError, AzuriteStartFailed
@@ -191,5 +190,4 @@ def _popen(command: list[str], folder: Path, environ: dict[str, str], output: IO
     process = subprocess.Popen(
         command, cwd=folder, env=environ, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, **options
     )
-    schedule_as_batch(process.pid)
     return cast("subprocess.Popen[bytes]", process)
