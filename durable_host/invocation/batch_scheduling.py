@@ -21,13 +21,13 @@ KEPT = 0.2
 class BatchScheduling:
     """The policy of all threads of a process. A program that it starts meanwhile keeps the policy.
 
-    No privilege is needed. Nothing changes where the policy does not exist or is refused, as some sandboxes do, or when
-    the process has ended. Source: `man 7 sched`, "SCHED_BATCH".
+    No privilege is needed. Nothing changes where the policy does not exist or is refused, as some sandboxes do, when
+    the process has ended, or if it was started under another policy. Source: `man 7 sched`, "SCHED_BATCH".
     """
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._is_on = self._were_many = False
+        self._is_on = self._were_many = self._is_usual = False
 
     def many(self) -> None:
         """Report that at least `MANY` calls run now."""
@@ -49,7 +49,14 @@ class BatchScheduling:
     def _set(self, *, is_on: bool) -> None:
         self._is_on = is_on
         if sys.platform == "linux":
-            policy = os.SCHED_BATCH if is_on else os.SCHED_OTHER
             with contextlib.suppress(OSError):
-                for thread in os.listdir(f"/proc/{self._pid}/task"):
-                    os.sched_setscheduler(int(thread), policy, os.sched_param(0))
+                if is_on:
+                    self._is_usual = os.sched_getscheduler(self._pid) == os.SCHED_OTHER
+                if self._is_usual:
+                    _set_policy(self._pid, os.SCHED_BATCH if is_on else os.SCHED_OTHER)
+
+
+def _set_policy(pid: int, policy: int) -> None:
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            os.sched_setscheduler(int(thread), policy, os.sched_param(0))

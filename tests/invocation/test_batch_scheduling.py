@@ -13,7 +13,9 @@ from worker_apps import eventually, running
 from durable_host.invocation import batch_scheduling
 from durable_host.invocation.batch_scheduling import MANY, BatchScheduling
 
-pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", reason="batch scheduling is Linux's")]
+IS_USUAL = sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_OTHER
+
+pytestmark = [pytest.mark.process, pytest.mark.skipif(not IS_USUAL, reason="Linux's usual policy is needed")]
 
 APP = """
 import asyncio, os
@@ -79,6 +81,17 @@ async def test_many_calls_in_the_meantime_keep_the_policy(
         scheduling.many()
     await eventually(lambda: len(policies) == 2)
     assert policies == [os.SCHED_BATCH, os.SCHED_OTHER]
+    child.communicate(b"\n")
+
+
+async def test_a_policy_that_was_chosen_stays(child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_scheduling, "KEPT", 0.01)
+    for chosen in (os.SCHED_BATCH, os.SCHED_IDLE):
+        os.sched_setscheduler(child.pid, chosen, os.sched_param(0))
+        scheduling = BatchScheduling(child.pid)
+        scheduling.many()
+        await asyncio.sleep(0.05)
+        assert policy(child.pid) == str(chosen)
     child.communicate(b"\n")
 
 
