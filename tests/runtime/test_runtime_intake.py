@@ -9,10 +9,11 @@ from durable_host.clock import SystemClock
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import EventRaised, ExecutionStarted, OrchestrationInstance, ParentInstance
+from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime.intake import Intake
 from durable_host.durable.runtime.session import InstanceSession
-from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub
+from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub, TaskHubUnavailable
 
 
 class _Hub:
@@ -65,3 +66,58 @@ async def test_a_message_that_was_given_back_before_the_start_is_dealt_with(kept
     fates = {"work": work, "useless": useless, "given back": hub.given_back}
     assert [name for name, messages in fates.items() for one in messages if one is kept] == [fate]
     assert (kept in batch) == (fate != "given back")
+
+
+def event(id: str, identity: str | None) -> ReceivedMessage:
+    return received(id, TaskMessage(EventRaised(name="E", timestamp=1), OrchestrationInstance("a"), id=identity))
+
+
+class _PendingHub(_Hub):
+    """Has the row of an instance that has not begun, and fails to release the message `fails_at`."""
+
+    fails_at = "2"
+
+    async def get_instance(self, instance_id: str, **_: object) -> InstanceState:
+        return InstanceState(instance_id=instance_id, execution_id="e", name="F")
+
+    async def abandon(self, messages: Sequence[ReceivedMessage], /, *, delay: float | None = None) -> None:
+        if messages[0].id == self.fails_at:
+            raise TaskHubUnavailable("The queue service does not answer.")
+        await super().abandon(messages, delay=delay)
+
+
+async def test_messages_that_were_released_before_a_release_failed_are_no_longer_in_the_batch() -> None:
+    hub = _PendingHub([])
+    intake = Intake(cast("TaskHub", hub), cast("Any", None), SystemClock(), cast("Any", None))
+    session = InstanceSession("a")
+    session.state = OrchestrationState("a")
+    batch = [event("1", "x"), event("2", "y")]
+    with pytest.raises(TaskHubUnavailable):
+        await intake.keep_for_start(session, batch, list(batch))
+    assert [one.id for one in hub.given_back] == ["1"]
+    assert [one.id for one in batch] == ["2"]
+
+
+async def test_copies_of_a_message_that_were_given_back_one_by_one_are_taken_once() -> None:
+    first, copy, in_batch = event("1", "x"), event("2", "x"), event("3", "x")
+    others = [event("4", None), event("5", None)]
+    hub = _Hub([first, copy, *others])
+    intake = Intake(cast("TaskHub", hub), cast("Any", None), SystemClock(), cast("Any", None))
+    begin = start("first")
+    batch = [begin, in_batch]
+    work, useless = await intake.sort(InstanceSession("a"), OrchestrationState("a"), batch)
+    assert {one.id for one in work} == {"1", "4", "5", "first"}
+    assert useless == [copy, in_batch]
+    assert {one.id for one in batch} == {"1", "2", "3", "4", "5", "first"}
+    assert hub.given_back == []
+
+
+async def test_a_message_of_the_batch_that_is_recalled_too_is_taken_once_and_not_deleted_apart() -> None:
+    """Its release had failed halfway."""
+    begin, both = start("first"), event("1", "x")
+    hub = _Hub([both])
+    intake = Intake(cast("TaskHub", hub), cast("Any", None), SystemClock(), cast("Any", None))
+    batch = [both, begin]
+    work, useless = await intake.sort(InstanceSession("a"), OrchestrationState("a"), batch)
+    assert work == batch == [both, begin]
+    assert useless == []

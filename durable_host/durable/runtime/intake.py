@@ -21,6 +21,7 @@ from durable_host.durable.model.events import (
     is_same_execution,
 )
 from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.runtime.copies import part_copies
 from durable_host.durable.runtime.dropped_results import DroppedResults
 from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub
@@ -81,7 +82,9 @@ class Intake:
             else:
                 useless.append(received)
         if started is not None:
-            kept = sorted(await self._hub.recall(session.instance_id), key=_sent)
+            here = {received.id for received in batch}
+            recalled = await self._hub.recall(session.instance_id)
+            kept = sorted((received for received in recalled if received.id not in here), key=_sent)
             for received in kept:
                 if session.knows(received):
                     useless.append(received)
@@ -90,7 +93,8 @@ class Intake:
                     (early if waits else useless).append(received)
                 else:
                     waiting.append(received)
-            fresh = [*waiting, *fresh]
+            fresh, again = part_copies([*waiting, *fresh])
+            useless += again
             batch[:] = [*kept, *batch]
             if state.is_started:
                 state = self._replace(session, state)
@@ -185,7 +189,7 @@ class Intake:
             # The delay doubles each time, so that after a crash no message stays invisible for longer than it was kept.
             delay = min(2.0 ** min(one.dequeue_count, 30), _LONGEST_HOLD)
             await self._hub.abandon([one], delay=min(delay, remaining + _AFTER_START) if remaining else delay)
-        batch[:] = [one for one in batch if one not in early]
+            batch.remove(one)
         return [one for one in useless if one not in early]
 
 

@@ -1,11 +1,12 @@
 """Handles work items that fail: retries them or releases their messages."""
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 from durable_host.clock import Clock
 from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.faults import AnswerMismatch
+from durable_host.durable.runtime.copies import part_copies
 from durable_host.durable.runtime.diagnostics import REFUSED, UNREADABLE_HISTORY, WORK_ITEM_FAILED, Diagnostics
 from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.runtime.session_cache import SessionCache
@@ -58,9 +59,10 @@ class GuardedWorkItem:
         return await self._guarded(session, batch, self._run_once_each)
 
     async def _run_once_each(self, session: InstanceSession, batch: list[ReceivedMessage]) -> None:
-        if copies := _copies(batch):
+        once, copies = part_copies(batch)
+        if copies:
             await self._hub.discard(copies)
-            batch[:] = [one for one in batch if one not in copies]
+        batch[:] = once
         await self._run(session, batch)
 
     async def _guarded(self, session: InstanceSession, batch: list[ReceivedMessage], run: Run) -> float | None:
@@ -148,16 +150,3 @@ class GuardedWorkItem:
             _log.exception("Messages of an instance could not be released to the task hub and are processed again")
             return self._faults.delay(3)
         return None
-
-
-def _copies(batch: Sequence[ReceivedMessage]) -> list[ReceivedMessage]:
-    """Return copies of earlier messages in the batch: duplicated by the transport, or sent again after a crash."""
-    seen: set[str] = set()
-    copies: list[ReceivedMessage] = []
-    for received in batch:
-        identity = received.message.id
-        if identity in seen:
-            copies.append(received)
-        elif identity is not None:
-            seen.add(identity)
-    return copies
