@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -87,6 +88,9 @@ class FaultyHub:
 
     async def discard(self, messages: Sequence[ReceivedMessage]) -> None:
         await self._guarded(self.inner.discard, messages)
+
+    async def abandon(self, messages: Sequence[ReceivedMessage], *, delay: float | None = None) -> None:
+        await self._guarded(partial(self.inner.abandon, delay=delay), messages)
 
     async def commit(self, episode: EpisodeCommit) -> str:
         if self._happens(self._faults.early) or self._ends_between():

@@ -5,14 +5,17 @@ import contextlib
 
 import msgspec
 from hub_samples import (
+    activity,
     activity_result,
     clock,
     commit_of,
     later,
     new_id,
     nothing_more,
+    pause,
     raised,
     receive,
+    receive_activity,
     run_first_episode,
     time_limit,
     timer,
@@ -258,6 +261,27 @@ async def test_what_was_given_back_is_recalled_at_once(hub: TaskHub):
     assert await hub.recall("a") == []
     await hub.discard([recalled])
     await nothing_more(hub, "a")
+
+
+async def test_what_was_consumed_after_its_release_had_failed_halfway_does_not_come_again(hub: TaskHub):
+    """The caller does not know that some of the messages were released."""
+    await hub.send(raised("a", "One"))
+    await hub.send(raised("a", "Two"))
+    one, two = await receive(hub, 2)
+    await hub.abandon([one], delay=600.0)
+    await hub.abandon([two], delay=0.3)
+    await hub.discard([one, two])
+    assert await hub.recall("a") == []
+    await pause(0.6)
+    await nothing_more(hub, "a")
+
+
+async def test_activities_that_were_given_back_are_not_recalled(hub: TaskHub):
+    start, _ = await run_first_episode(hub, "a")
+    await hub.send(activity(start.target))
+    await hub.abandon([await receive_activity(hub)], delay=0.3)
+    assert await hub.recall("a") == []
+    assert (await receive_activity(hub)).dequeue_count == 2
 
 
 async def test_timers_that_are_not_due_are_not_recalled(hub: TaskHub):

@@ -64,7 +64,6 @@ class Deliveries:
         self.timers = KnownTimers(self.schedule, held, clock, options.restored_timer_grace)
         self.starts = SeenStarts(machine)
         self.unconfirmed = UnconfirmedPuts()
-        self._given_back: dict[str, dict[ReceivedMessage, None]] = {}
         self._expected: dict[str, ReceivedMessage] = {}
 
     @property
@@ -182,7 +181,6 @@ class Deliveries:
         if held.put.is_withdrawn:
             self.control.remove_where(lambda one: one is received)
             self.schedule.remove(received.id)
-            self._no_longer_given_back(received)
             self._held.forget(held)
         elif held.lease is None and held.stage is Stage.DELETING:
             self._held.missing(held)
@@ -233,14 +231,13 @@ class Deliveries:
         self.schedule.add(due, message)
 
     def put_off(self, message: ReceivedMessage, due: int) -> None:
-        """Deliver a released message at `due`, or earlier with `recall`."""
-        self._given_back.setdefault(message.message.target.instance_id, {})[message] = None
-        self.park(message, due)
+        """Deliver a released message at `due`. `recall` delivers control messages earlier."""
+        self._held.park(held_of(message))
+        self.schedule.add(due, message, is_put_off=not message.message.is_activity)
 
     def recall(self, instance_id: str) -> list[ReceivedMessage]:
         """Remove and return the messages that were put off for an instance."""
-        waiting = [self.schedule.remove(one.id) for one in self._given_back.pop(instance_id, ())]
-        recalled = [one for one in waiting if one is not None]
+        recalled = [one for one in self.schedule.recall(instance_id) if _waits(one)]
         for one in recalled:
             self._held.hold(held_of(one))
             one.received_time = self._clock.now()
@@ -275,14 +272,14 @@ class Deliveries:
             messages.remove_where(lambda message: True)
         self.owned.clear()
         self.timers.clear()
-        self._given_back.clear()
         self._expected.clear()
         self.unconfirmed.clear()
         self._coming = 0
         self.neighbours = Neighbours.UNKNOWN
 
     def _deliver_due(self, message: ReceivedMessage) -> None:
-        self._no_longer_given_back(message)
+        if not _waits(message):
+            return
         if not self.timers.may_deliver(message, is_ours=self._is_ours(message)):
             return
         if message.message.is_start_of_client:
@@ -290,13 +287,6 @@ class Deliveries:
             self._on_due_start(message)
         else:
             self.again(message)
-
-    def _no_longer_given_back(self, message: ReceivedMessage) -> None:
-        instance_id = message.message.target.instance_id
-        if put_off := self._given_back.get(instance_id):
-            put_off.pop(message, None)
-            if not put_off:
-                del self._given_back[instance_id]
 
     def _deliver_or_park(self, message: ReceivedMessage, now: int, tolerance: int) -> float | None:
         due = message.message.due
@@ -308,3 +298,8 @@ class Deliveries:
 
     def _is_ours(self, message: ReceivedMessage) -> bool:
         return self.running and self._names.queue_of(message.message.target.instance_id) in self.owned
+
+
+def _waits(message: ReceivedMessage) -> bool:
+    """False for a message that was consumed after all, because its release had failed halfway."""
+    return held_of(message).stage is Stage.PARKED

@@ -49,16 +49,22 @@ class MessageSchedule:
         self._order = count()
         self._by_id: dict[str, Entry] = {}
         self._by_timer: dict[TimerKey, Entry] = {}
+        self._put_off: dict[str, dict[Entry, None]] = {}
         self._changed = asyncio.Event()
 
-    def add(self, due: int, message: ReceivedMessage) -> None:
-        """Deliver `message` at `due`. Replaces an earlier entry for the same message."""
+    def add(self, due: int, message: ReceivedMessage, *, is_put_off: bool = False) -> None:
+        """Deliver `message` at `due`, or earlier with `recall` if it `is_put_off`.
+
+        Replaces an earlier entry for the same message.
+        """
         self.remove(message.id)
         entry = Entry(due, message)
         self._by_id[message.id] = entry
         key = timer_key(message.message)
         if key is not None:
             self._by_timer[key] = entry
+        if is_put_off:
+            self._put_off.setdefault(message.message.target.instance_id, {})[entry] = None
         if len(self._heap) > 2 * len(self._by_id) + _SLACK:
             self._heap = [item for item in self._heap if not item[2].canceled]
             heapq.heapify(self._heap)
@@ -84,6 +90,10 @@ class MessageSchedule:
         """Remove and return a timer."""
         entry = self._by_timer.get(key)
         return self._cancel(entry) if entry is not None else None
+
+    def recall(self, instance_id: str) -> list[ReceivedMessage]:
+        """Remove and return the messages of an instance that were put off."""
+        return [self._cancel(entry) for entry in list(self._put_off.get(instance_id, ()))]
 
     def remove_where(self, unwanted: Callable[[ReceivedMessage], bool]) -> list[ReceivedMessage]:
         """Remove and return all messages for which `unwanted` is true."""
@@ -116,4 +126,9 @@ class MessageSchedule:
         key = timer_key(message.message)
         if key is not None and self._by_timer.get(key) is entry:
             del self._by_timer[key]
+        instance_id = message.message.target.instance_id
+        if (put_off := self._put_off.get(instance_id)) is not None:
+            put_off.pop(entry, None)
+            if not put_off:
+                del self._put_off[instance_id]
         return message
