@@ -112,12 +112,12 @@ class HttpPort:
         if len(headers) > MOST_HEADERS or len(b"".join(chain.from_iterable(headers))) > LONGEST_HEADER:
             message = "The headers of the request are too long."
             return _respond(web.json_response({"Message": message}, status=431))
-        if hdrs.EXPECT in request.headers and request.version >= HttpVersion11:
-            return self._expected(request)
+        if (expected := request.headers.get(hdrs.EXPECT)) and request.version >= HttpVersion11:
+            return self._expected(request, expected)
         return self._handler(request)
 
-    async def _expected(self, request: web.Request) -> web.StreamResponse:
-        if request.headers[hdrs.EXPECT].lower() != "100-continue":
+    async def _expected(self, request: web.Request, expected: str) -> web.StreamResponse:
+        if expected.lower() != "100-continue":
             return web.Response(status=417)
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0

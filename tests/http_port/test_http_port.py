@@ -179,6 +179,7 @@ async def test_a_made_up_method_is_taken_and_the_connection_goes_on(before: byte
 HOSTILE = [
     (b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect: \xff\r\n\r\n", 417),
     (b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect: tea\r\n\r\n", 417),
+    (b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect:\r\n\r\n", 200),
     (b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Name: \xff\xfe\r\n\r\n", 400),
     (b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
     (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400),
