@@ -24,6 +24,8 @@ from durable_host.redaction import redacted, redacted_json
 _BATCH: Final = 500
 _PAUSE: Final = 0.02
 """Seconds."""
+_LONGEST_FLUSH: Final = 0.5
+"""Seconds."""
 _CAPACITY: Final = 20_000
 _NOT_SHOWN: Final = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
 _CLEAR_LINE: Final = "\r\x1b[K"
@@ -40,6 +42,10 @@ class _Status(str):
     """A line that stays at the end of the output until another one replaces it; the empty one removes it."""
 
     __slots__ = ()
+
+
+class _Flush(threading.Event):
+    """Set when the lines before it in the queue are written."""
 
 
 class Console(logging.Handler):
@@ -68,12 +74,12 @@ class Console(logging.Handler):
         self._quiet = quiet
         self._debug = debug
         self._thresholds: dict[str, int] = {}
-        self._queue: queue.SimpleQueue[Event | str | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Event | str | _Flush | None] = queue.SimpleQueue()
         self._status = ""
         self._dropped = 0
         self._broken = False
         self._writer: threading.Thread | None = None
-        self._closing = threading.Event()
+        self._hurry = threading.Event()
         self._ending = ExitStack()
 
     def __enter__(self) -> "Console":
@@ -139,12 +145,20 @@ class Console(logging.Handler):
         """Keep a short line at the end of the output, which must be a terminal, until the next call. Empty: none."""
         self._put(_Status(text))
 
+    def flush(self) -> None:
+        """Wait until the queued lines are written, or until it is likely that nobody reads them."""
+        if self._writer is not None:
+            flushed = _Flush()
+            self._queue.put(flushed)
+            self._hurry.set()
+            flushed.wait(_LONGEST_FLUSH)
+
     def close(self) -> None:
         """Write the queued lines and stop; later records are written immediately. Safe to call twice."""
         writer, self._writer = self._writer, None
         if writer is not None:
             self._queue.put(None)
-            self._closing.set()
+            self._hurry.set()
             writer.join(timeout=5.0)
             atexit.unregister(self.close)
             logging.getLogger().removeHandler(self)
@@ -162,7 +176,10 @@ class Console(logging.Handler):
             self._dropped += 1
 
     def _write_all(self) -> None:
-        """Write lines immediately, but at most once in `_PAUSE`: to wake this thread for each line takes longer."""
+        """Write lines immediately, but at most once in `_PAUSE`: to wake this thread for each line takes longer.
+
+        So `kill -9` loses the lines of up to 20 ms. A second signal does not: it calls `flush`.
+        """
         while True:
             batch = [self._queue.get()]
             while batch[-1] is not None and len(batch) < _BATCH:
@@ -171,14 +188,18 @@ class Console(logging.Handler):
                 except queue.Empty:
                     break
             try:
-                self._write([item for item in batch if item is not None])
+                self._write([item for item in batch if isinstance(item, (Event, str))])
             except Exception as error:
                 with suppress(OSError, ValueError):
                     sys.stderr.write(f"Log lines could not be written: {type(error).__name__}: {error}\n")
+            for item in batch:
+                if isinstance(item, _Flush):
+                    item.set()
             if batch[-1] is None:
                 return
             if len(batch) < _BATCH:
-                self._closing.wait(_PAUSE)
+                self._hurry.wait(_PAUSE)
+                self._hurry.clear()
 
     def _write(self, items: list[Event | str]) -> None:
         if self._broken:

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,6 +32,8 @@ _log = logging.getLogger("Host.Startup")
 
 GRACE = 5.0
 LONGEST_STOP = 9.0
+LAST_LINES = 0.5
+"""Seconds for the output of a host that ends immediately."""
 NEW_OBJECTS = 20_000
 """How many more objects than now start a garbage collection."""
 
@@ -180,7 +183,7 @@ def _on_signals(first: Callable[[], None], kill: Callable[[], None]) -> Callable
             first()
             return
         kill()
-        sys.stdout.flush()
+        _write_last_lines()
         os._exit(EXIT_STOPPED)
 
     if sys.platform == "win32":
@@ -194,6 +197,20 @@ def _on_signals(first: Callable[[], None], kill: Callable[[], None]) -> Callable
             loop.remove_signal_handler(number)
 
     return restore
+
+
+def _write_last_lines() -> None:
+    """Write what has been logged and printed, unless nobody reads it."""
+
+    def flush() -> None:
+        for handler in logging.getLogger().handlers:
+            handler.flush()
+        sys.stdout.flush()
+
+    flushing = threading.Thread(target=flush, daemon=True)
+    with contextlib.suppress(RuntimeError):  # The system may allow no more threads.
+        flushing.start()
+        flushing.join(LAST_LINES)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -188,6 +188,29 @@ def test_closed_stream_is_survived():
         logging.getLogger("Function.f.User").info("nobody hears this")
 
 
+def test_a_flush_writes_what_is_there_without_waiting_for_the_next_turn(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("durable_host.cli.console._PAUSE", 60)
+    stream = io.StringIO()
+    with console(stream) as shown:
+        logger = logging.getLogger("Function.f.User")
+        for text in ("first", "second", "third"):
+            logger.info(text)
+            shown.flush()
+            assert messages(stream)[-1] == text
+
+
+def test_a_flush_does_not_wait_for_a_reader_that_has_stalled(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("durable_host.cli.console._LONGEST_FLUSH", 0.01)
+    stream = Stalled()
+    with console(stream) as shown:
+        logging.getLogger("Function.f.User").info("unread")
+        shown.flush()
+        assert stream.getvalue() == ""
+        stream.go_on.set()
+    shown.flush()
+    assert messages(stream) == ["unread"]
+
+
 def test_records_after_the_end_do_not_reach_the_stream_twice():
     stream = io.StringIO()
     handler = console(stream)
