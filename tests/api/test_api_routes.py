@@ -160,3 +160,61 @@ async def test_a_path_that_does_not_exist_is_named_in_the_log_once(
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 1
     assert told[0].startswith("DH6404: The management API has no POST 'orchestrators/Approval/a/b'")
+    assert told[0].endswith(SLASH)
+
+
+SLASH = "Instance IDs, names of events and keys of entities must not contain a slash."
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "has_slash"),
+    [
+        ("GET", "instances/a/b", True),
+        ("GET", "Instances/a/b", True),
+        ("POST", "instances/a/b/terminate", True),
+        ("POST", "instances/a/b/raiseEvent/go", True),
+        ("POST", "instances/a/raiseEvent/go/on", True),
+        ("POST", "entities/Counter/a/b", True),
+        ("GET", "instances/a/raiseEvent/go", False),
+        ("GET", "instances/a/suspend", False),
+        ("PUT", "instances/a", False),
+        ("PUT", "instances/a/b", False),
+        ("POST", "instances/a/explode", False),
+        ("POST", "orchestrators", False),
+        ("GET", "nope/a/b", False),
+    ],
+)
+async def test_a_slash_is_named_as_the_cause_only_where_it_may_be(
+    world: World, caplog: pytest.LogCaptureFixture, method: str, path: str, has_slash: bool
+) -> None:
+    async with world.http.request(method, f"{world.rpc}/{path}") as answer:
+        assert answer.status == 404
+    (told,) = (record.getMessage() for record in caplog.records)
+    assert told.startswith(f"DH6404: The management API has no {method} '{path}', so the answer is 404, as in Azure")
+    assert told.endswith(SLASH) is has_slash
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS"])
+async def test_a_client_that_asks_what_exists_gets_no_warning(
+    world: World, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    for path in ("instances/a", "instances/a/b", "nope"):
+        async with world.http.request(method, f"{world.rpc}/{path}") as answer:
+            assert answer.status == 404
+    assert not caplog.records
+
+
+async def test_many_unknown_paths_end_their_warnings_and_no_others(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ask(path: str) -> None:
+        async with world.http.get(f"{world.rpc}/{path}") as answer:
+            await answer.read()
+
+    await ask("instances?top=many")
+    for number in range(1100):
+        await ask(f"instances/{number}/b")
+    await ask("instances?top=many")
+    told = [record.getMessage() for record in caplog.records]
+    assert [text.partition(":")[0] for text in told] == ["DH6401"] + ["DH6404"] * 100
+    assert [text for text in told if "Further paths are not reported." in text] == told[-1:]

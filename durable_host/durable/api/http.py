@@ -152,6 +152,12 @@ class _Pattern(msgspec.Struct, frozen=True):
     words: tuple[str | None, ...]
     answer: Callable[..., Awaitable[web.Response]]
 
+    def fits(self, segments: list[str]) -> bool:
+        """Whether these segments are a path of this pattern, with any method."""
+        return len(self.words) == len(segments) and all(
+            word is None or word == segment.lower() for word, segment in zip(self.words, segments, strict=True)
+        )
+
 
 async def _start(call: ApiCall, name: str, instance_id: str | None = None) -> web.Response:
     return await start_route.start(call, name, instance_id or None)
@@ -203,17 +209,32 @@ _PATTERNS = (
 
 async def _route(call: ApiCall, method: str, segments: list[str]) -> web.Response:
     for pattern in _PATTERNS:
-        if pattern.method == method and len(pattern.words) == len(segments):
-            pairs = list(zip(pattern.words, segments, strict=True))
-            if all(word is None or word == segment.lower() for word, segment in pairs):
-                return await pattern.answer(call, *(segment for word, segment in pairs if word is None))
+        if pattern.method == method and pattern.fits(segments):
+            pairs = zip(pattern.words, segments, strict=True)
+            return await pattern.answer(call, *(segment for word, segment in pairs if word is None))
     match [segments[0].lower(), *segments[1:]]:
-        case ["instances", instance_id, operation] if (
-            method == "POST" and operation.lower() in operation_route.REASON_OPERATIONS
-        ):
+        case ["instances", instance_id, operation] if method == "POST" and _is_operation_with_reason(segments):
             return await operation_route.with_reason(call, instance_id, operation.lower())
         case ["makeprimary"]:
             return await _make_primary(call)
         case _:
-            call.cautions.no_route(method, "/".join(segments))
+            call.cautions.no_route(method, "/".join(segments), has_slash=_may_have_slash(method, segments))
             return answers.empty(404)
+
+
+def _may_have_slash(method: str, segments: list[str]) -> bool:
+    """Whether the segments of an unknown path may be those of a shorter one that has a slash in an ID, name or key."""
+    if any(pattern.fits(segments) for pattern in _PATTERNS) or _is_operation_with_reason(segments):
+        return False  # a known path with a wrong method
+    return any(
+        pattern.method == method and pattern.words[0] == segments[0].lower() and len(pattern.words) < len(segments)
+        for pattern in _PATTERNS
+    )
+
+
+def _is_operation_with_reason(segments: list[str]) -> bool:
+    return (
+        len(segments) == 3
+        and segments[0].lower() == "instances"
+        and segments[2].lower() in operation_route.REASON_OPERATIONS
+    )

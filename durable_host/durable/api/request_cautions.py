@@ -10,8 +10,13 @@ FAILS_IN_AZURE = "DH6402"
 DECODED_TWICE = "DH6403"
 NO_ROUTE = "DH6404"
 
+_PROBES = ("HEAD", "OPTIONS")
+"""Sent to ask what exists, so a 404 is an answer like others."""
+
 _MAX_REMEMBERED = 1000
 _LONGEST_VALUE = 100
+_MAX_PATHS = 100
+"""So many paths are reported: a client may invent any number of them."""
 
 
 class Cautions:
@@ -19,6 +24,7 @@ class Cautions:
 
     def __init__(self) -> None:
         self._reported: deque[tuple[str, ...]] = deque(maxlen=_MAX_REMEMBERED)
+        self._paths: set[tuple[str, str]] = set()
 
     def parameter_ignored(self, name: str, value: str) -> None:
         """Warn that the query parameter `name` cannot be parsed and is ignored."""
@@ -46,14 +52,24 @@ class Cautions:
             "(curl: -H 'Content-Type: application/json').",
         )
 
-    def no_route(self, method: str, path: str) -> None:
-        """Warn about a path that the API does not have, because the SDK shows only that the request failed."""
-        path = path[:_LONGEST_VALUE]
-        self._once(
-            (NO_ROUTE, method, path),
-            f"The management API has no {method} {path!r}, so the answer is 404, as in Azure (the SDK raises "
-            "'Exception: None'). Instance IDs, names of events and keys of entities must not contain a slash.",
-        )
+    def no_route(self, method: str, path: str, *, has_slash: bool) -> None:
+        """Warn about a path that the API does not have, because the SDK shows only that the request failed.
+
+        `has_slash`: without its additional segments, the API has the path, so a slash may be part of an ID.
+        """
+        cause = (method, path[:_LONGEST_VALUE])
+        if method in _PROBES or cause in self._paths or len(self._paths) >= _MAX_PATHS:
+            return
+        self._paths.add(cause)
+        text = f"The management API has no {method} {cause[1]!r}, so the answer is 404, as in Azure"
+        if has_slash:
+            text += (
+                " (the SDK raises 'Exception: None'). Instance IDs, names of events and keys of entities must not "
+                "contain a slash"
+            )
+        if len(self._paths) == _MAX_PATHS:
+            text += ". Further paths are not reported"
+        _log.warning("%s: %s.", NO_ROUTE, text)
 
     def decoded_again(self, once: str, twice: str) -> None:
         """Warn that the name of an event or the key of an entity may not be what the caller meant by the URL."""
