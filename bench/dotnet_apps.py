@@ -87,12 +87,12 @@ async def _core(app: Path, storage: str, folder: Path, settings: Mapping[str, st
     try:
         url = f"{host.base}/api/hello"
         await throughput.http_load(url, 2, "Hello nobody")  # warm up
-        plain, _ = await throughput.http_load(url, HTTP_SECONDS, "Hello nobody")
+        plain = await throughput.http_load(url, HTTP_SECONDS, "Hello nobody")
         async with aiohttp.ClientSession(host.base) as session:
             events = await _events(session, log.with_suffix(".host.txt"))
     finally:
         await asyncio.to_thread(host.stop)
-    return host.seconds_to_ready, plain, events
+    return host.seconds_to_ready, plain.rate, events
 
 
 async def _web(app: Path, storage: str, folder: Path, settings: Mapping[str, str]) -> float:
@@ -100,10 +100,10 @@ async def _web(app: Path, storage: str, folder: Path, settings: Mapping[str, str
     try:
         url = f"{host.base}/api/hello/Ada"
         await throughput.http_load(url, 2, "Hello Ada")
-        web, _ = await throughput.http_load(url, HTTP_SECONDS, "Hello Ada")
+        web = await throughput.http_load(url, HTTP_SECONDS, "Hello Ada")
     finally:
         await asyncio.to_thread(host.stop)
-    return web
+    return web.rate
 
 
 async def _events(session: aiohttp.ClientSession, output: Path) -> list[float]:

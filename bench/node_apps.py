@@ -98,7 +98,7 @@ async def _figures(runtime: str, app: Path, storage: str, folder: Path) -> Figur
     host = await asyncio.to_thread(_host, runtime, app, storage, log)
     try:
         await throughput.http_load(f"{host.base}/api/hello", 1)  # warm up
-        hello, _ = await throughput.http_load(f"{host.base}/api/hello", HTTP_SECONDS)
+        hello = await throughput.http_load(f"{host.base}/api/hello", HTTP_SECONDS)
         async with aiohttp.ClientSession() as session:
             client = scenarios.Client(host, session)
             await _sequence(client, "warm-up")
@@ -106,7 +106,7 @@ async def _figures(runtime: str, app: Path, storage: str, folder: Path) -> Figur
             sequences = [await _sequence(client, f"five-{number}") for number in range(SEQUENCES)]
     finally:
         await asyncio.to_thread(host.stop)
-    return Figures(host.seconds_to_ready, hello, events, sequences)
+    return Figures(host.seconds_to_ready, hello.rate, events, sequences)
 
 
 async def _sequence(client: scenarios.Client, instance_id: str) -> float:

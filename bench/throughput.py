@@ -3,7 +3,8 @@
 The client of the HTTP load is aiohttp's, in this process. For a request, it takes more CPU time than a bare server,
 and about as much as a host with its worker. So on few cores, the rates depend on the client too: it limits a bare
 server, and takes time from a host. With a client that only writes prepared bytes and compares the response, the ratio
-of the rates is that of the CPU times. These are also measured, and do not depend on the client.
+of the rates is that of the CPU times. These are measured too, and depend much less on the client: only through the
+number of requests that come together. `python -m bench` reports them as "CPU time of server and worker".
 """
 
 import asyncio
@@ -34,13 +35,26 @@ class HttpServer:
     processes: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class HttpLoad:
+    """What one load has shown. `latencies` are in seconds, and lack the first request of each connection."""
+
+    rate: float
+    requests: int
+    latencies: list[float]
+
+
 @dataclass
 class HttpSamples:
-    """What the loads of one server have shown. `latencies` are in seconds, `cpu` is in seconds for all requests."""
+    """What the loads of one server have shown. `latencies` are in seconds.
+
+    `cpu` is in seconds, for the `cpu_requests` of the samples in which the server's processes lived to the end.
+    """
 
     rates: list[float] = field(default_factory=list[float])
     latencies: list[float] = field(default_factory=list[float])
     cpu: float = 0.0
+    cpu_requests: int = 0
 
     @property
     def rate(self) -> float:
@@ -50,7 +64,7 @@ class HttpSamples:
     @property
     def cpu_per_request(self) -> float:
         """CPU time of the server's processes in microseconds."""
-        return self.cpu / len(self.latencies) * 1e6
+        return self.cpu / self.cpu_requests * 1e6
 
 
 async def http_side_by_side(servers: Mapping[str, HttpServer], seconds: float) -> dict[str, HttpSamples]:
@@ -60,31 +74,46 @@ async def http_side_by_side(servers: Mapping[str, HttpServer], seconds: float) -
     found = {name: HttpSamples() for name in servers}
     for _ in range(SAMPLES):
         for name, server in servers.items():
-            samples, begun = found[name], sum(map(cpu_seconds, server.processes))
-            rate, latencies = await http_load(server.url, seconds)
-            samples.cpu += sum(map(cpu_seconds, server.processes)) - begun
-            samples.rates.append(rate)
-            samples.latencies += latencies
+            samples, begun = found[name], _cpu_of(server)
+            load = await http_load(server.url, seconds)
+            if begun is not None and (end := _cpu_of(server)) is not None:
+                samples.cpu += end - begun
+                samples.cpu_requests += load.requests
+            samples.rates.append(load.rate)
+            samples.latencies += load.latencies
     return found
 
 
-async def http_load(url: str, seconds: float, body: str = "Hello") -> tuple[float, list[float]]:
-    """Requests per second over 64 connections, and the seconds of each request. `body` is the expected response."""
+def _cpu_of(server: HttpServer) -> float | None:
+    """CPU time of the server's processes so far; None if one has ended, or if there is no /proc."""
+    each = [cpu_seconds(process) for process in server.processes]
+    return sum(each) if all(each) else None
+
+
+async def http_load(url: str, seconds: float, body: str = "Hello") -> HttpLoad:
+    """Load over 64 connections, with at least two requests each. `body` is the expected response."""
     latencies: list[float] = []
     end = time.perf_counter() + seconds
 
+    async def call(session: aiohttp.ClientSession) -> float:
+        begun = time.perf_counter()
+        async with session.get(url) as answer:
+            if answer.status != 200 or await answer.text() != body:
+                raise RuntimeError(f"{url} answered {answer.status}")
+        return time.perf_counter() - begun
+
     async def caller(session: aiohttp.ClientSession) -> None:
-        while (begun := time.perf_counter()) < end:
-            async with session.get(url) as answer:
-                if answer.status != 200 or await answer.text() != body:
-                    raise RuntimeError(f"{url} answered {answer.status}")
-            latencies.append(time.perf_counter() - begun)
+        await call(session)  # Its latency is that of a connect.
+        latencies.append(await call(session))
+        while time.perf_counter() < end:
+            latencies.append(await call(session))
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS)) as session:
         async with asyncio.TaskGroup() as group:
             for _ in range(CONNECTIONS):
                 group.create_task(caller(session))
-    return len(latencies) / seconds, latencies
+    requests = CONNECTIONS + len(latencies)
+    return HttpLoad(requests / seconds, requests, latencies)
 
 
 async def plain_aiohttp(port: int) -> None:
