@@ -10,6 +10,7 @@ import forked_workers
 import msgspec
 import pytest
 from batched_messages import BatchedMessages
+from dead_processes import DeadProcesses
 from examples import register_profiles
 from host_template import fork_worker_template, order_worker
 from npm_packages import NpmPackages
@@ -43,7 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
         fast_start.keep_files_in_memory()
     else:
         config.stash[AZURITE] = SharedAzurite(config)
-    if config.getoption("dist", "no") == "each":
+    dist = config.getoption("dist", "no")
+    if dist != "no":
+        config.pluginmanager.register(DeadProcesses())
+    if dist == "each":
         config.pluginmanager.register(Shares(config))
 
 

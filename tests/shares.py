@@ -85,7 +85,6 @@ class Shares:
         self._config = config
         self._taken: defaultdict[str, float] = defaultdict(float)
         self._share_of: dict[str, int] | None = None
-        self._scheduling: ShareScheduling | None = None
 
     def pytest_configure_node(self, node: WorkerController) -> None:
         """A process that replaces another one has the same `spec`."""
@@ -97,17 +96,14 @@ class Shares:
         node.workerinput.update(shares=self._share_of, share=share)
 
     def pytest_xdist_make_scheduler(self, config: pytest.Config) -> ShareScheduling:
-        self._scheduling = ShareScheduling(config)
-        return self._scheduling
+        return ShareScheduling(config)
 
     def pytest_testnodedown(self, node: WorkerController) -> None:
         for file, seconds in getattr(node, "workeroutput", {}).get(_CACHE, {}).items():
             self._taken[file] += seconds
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self._scheduling is not None and not self._scheduling.tests_finished and not session.exitstatus:
-            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+    def pytest_sessionfinish(self) -> None:
         option = self._config.option
         is_whole = self._config.args_source is pytest.Config.ArgsSource.TESTPATHS and not option.keyword
         if is_whole and not option.lf and hasattr(self._config, "cache"):
@@ -212,9 +208,10 @@ def _file_of(node_id: str) -> str:
 
 
 def _check_in() -> None:
-    """Write what the last runs of all unit tests needed."""
-    seconds = json.loads((Path(".pytest_cache/v") / _CACHE).read_text(encoding="utf-8"))
-    most = {file: round(needed, 1) for file, needed in sorted(seconds.items()) if needed >= _LEAST_SECONDS}
+    """Write what the last runs of all unit tests needed. The cache also has files that are gone."""
+    cached = json.loads((Path(".pytest_cache/v") / _CACHE).read_text(encoding="utf-8"))
+    seconds = {file: needed for file, needed in sorted(cached.items()) if Path(file).is_file()}
+    most = {file: round(needed, 1) for file, needed in seconds.items() if needed >= _LEAST_SECONDS}
     _CHECKED_IN.write_text(json.dumps(most, indent=0) + "\n", encoding="utf-8")
 
 

@@ -1,12 +1,12 @@
 """The processes of pytest-xdist share the test files: each runs in one of them, even after a crash."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import shares
+from parallel_pytest import run_in_parallel, write_project
 from shares import divide
 
 
@@ -24,23 +24,6 @@ def test_shares_take_about_equally_long(seconds: Mapping[str, float], shares: in
     assert divide(seconds, shares) == expected
 
 
-CONFTEST = f"""
-import sys
-
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from batched_messages import BatchedMessages
-from shares import SecondsOfFiles, Shares, is_elsewhere
-
-
-def pytest_configure(config):
-    is_worker = hasattr(config, "workerinput")
-    for plugin in (BatchedMessages, SecondsOfFiles) if is_worker else (Shares,):
-        config.pluginmanager.register(plugin(config))
-
-
-def pytest_ignore_collect(collection_path, config):
-    return is_elsewhere(collection_path, config) or None
-"""
 CRASH = """
 import os
 
@@ -70,17 +53,11 @@ def untorn():
 def test_unset(unset): pass
 def test_untorn(untorn): pass
 """
-PLUGINS = ("anyio", "asyncio", "durable_host", "hypothesispytest", "platformdirs", "schemathesis")
-"""Not needed, and slow to import."""
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = tests")
-    (tmp_path / "tests").mkdir()
-    (tmp_path / "tests" / "conftest.py").write_text(CONFTEST)
-    (tmp_path / "tests" / "test_whole.py").write_text("def test_one(): pass\ndef test_two(): pass")
-    return tmp_path
+    return write_project(tmp_path)
 
 
 @pytest.mark.process
@@ -94,19 +71,23 @@ def test_each_test_runs_once_and_those_after_a_crash_in_another_process(project:
 
 
 @pytest.mark.process
-def test_a_run_without_the_tests_of_a_share_fails(project: Path) -> None:
-    (project / "tests" / "test_crash.py").write_text("import os\nos._exit(1)")
-    run = _pytest(project, "--max-worker-restart", "1")
-    assert "maximum crashed workers reached: 1" in run.stdout
-    assert run.returncode == pytest.ExitCode.INTERNAL_ERROR
-
-
-@pytest.mark.process
 def test_shares_are_by_the_cpu_time_of_earlier_runs(project: Path) -> None:
     (project / "tests" / "test_computes.py").write_text("def test_computes(): sum(range(3_000_000))")
     assert " 3 passed in " in _run(project)
     seconds = json.loads((project / ".pytest_cache/v/durable_host/seconds_of_files").read_text())
-    assert seconds["tests/test_computes.py"] > seconds["tests/test_whole.py"] > 0
+    assert seconds["tests/test_computes.py"] > seconds["tests/test_whole.py"]
+
+
+def test_the_table_has_no_files_that_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shares, "_CHECKED_IN", tmp_path / "table.json")
+    (tmp_path / "test_here.py").touch()
+    cache = tmp_path / ".pytest_cache" / "v" / "durable_host" / "seconds_of_files"
+    cache.parent.mkdir(parents=True)
+    cache.write_text('{"test_here.py": 2.04, "test_gone.py": 3, "test_short.py": 0.01}')
+    (tmp_path / "test_short.py").touch()
+    shares._check_in()  # pyright: ignore[reportPrivateUsage]
+    assert json.loads((tmp_path / "table.json").read_text()) == {"test_here.py": 2.0}
 
 
 @pytest.mark.process
@@ -126,10 +107,4 @@ def test_only_the_tests_that_failed_run_again(project: Path) -> None:
 
 
 def _run(folder: Path, *arguments: str) -> str:
-    return _pytest(folder, *arguments).stdout
-
-
-def _pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    without = [argument for plugin in PLUGINS for argument in ("-p", f"no:{plugin}")]
-    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "each", *without, *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return run_in_parallel(folder, *arguments).stdout
