@@ -1,8 +1,8 @@
 """A Chromium for the tests of the dashboard's page: the machine's own, or one that is installed once.
 
 Its headless shell uses half the CPU time of the whole browser, which also opens a window for each test. It is unpacked
-into the cache of the tests. As root on a Debian without any Chromium it is installed with apt. Where neither works, the
-tests use the whole browser, or are skipped if there is none.
+into the cache of the tests. As root on a Debian without any Chromium it is installed with apt. Where neither works, or
+unpacking takes long, the tests use the whole browser, or are skipped if there is none.
 """
 
 import os
@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 from user_cache import user_cache
 
+from durable_host.storage.azurite import AzuriteError
 from durable_host.storage.azurite.lock import exclusive
 
 PACKAGE = "chromium-headless-shell"
@@ -26,9 +28,16 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 INSTALL_LIMIT = 300.0
+UNPACK_LIMIT = 30.0
+"""Where the machine has a whole browser."""
+PATIENCE_WITH_OTHERS = 3.0
+"""Seconds to wait for another process that unpacks, where the machine has a whole browser."""
+RETRY_AFTER = 24 * 3600.0
+"""Seconds after a failure to unpack."""
 _UNPACKED = f"usr/lib/chromium/{PACKAGE}"
 _SHARED_FILES = "chromium-common"
 """The package with the files that both browsers need. On a machine that has it, it is not a new one."""
+_IMPATIENT = ("-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10", "-o", "Acquire::https::Timeout=10")
 _NEW_PACKAGE = re.compile(r"^Inst (\S+)", re.MULTILINE)
 
 
@@ -47,17 +56,49 @@ def chromium() -> Chromium:
     whole = _of_machine(*WHOLE_BROWSERS)
     if shutil.which("apt-get") is None:
         return whole or pytest.skip("There is no Chromium on PATH, and no apt-get to install one.")
-    with exclusive(user_cache() / "chromium.lock", timeout=INSTALL_LIMIT, waiting=lambda: None):
-        if (shell := _of_machine(PACKAGE) or _of_cache()) is not None:
-            return shell
-        try:
-            _install() if whole is None and os.geteuid() == 0 else _unpack()
-        except (subprocess.SubprocessError, OSError) as error:
-            output = getattr(error, "stdout", None) or ""
-            reason = f"There is no Chromium on PATH, and it cannot be installed: {error}\n{output[-500:]}"
-            return whole or pytest.skip(reason)
+    if whole is not None:
+        return _of_cache_soon() or whole
+    try:
+        with exclusive(_lock(), timeout=INSTALL_LIMIT, waiting=lambda: None):
+            if (shell := _of_machine(PACKAGE) or _of_cache()) is not None:
+                return shell
+            _install() if os.geteuid() == 0 else _unpack(INSTALL_LIMIT)
+    except (AzuriteError, subprocess.SubprocessError, OSError) as error:
+        output = getattr(error, "stdout", None) or ""
+        pytest.skip(f"There is no Chromium on PATH, and it cannot be installed: {error}\n{output[-500:]}")
     shell = _of_machine(PACKAGE) or _of_cache()
     return shell or pytest.skip("apt-get has installed Chromium, but it is not where it should be.")
+
+
+def _of_cache_soon() -> Chromium | None:
+    """For a machine that has a whole browser: what can be unpacked in a short time. A failure counts for a day."""
+    if _has_failed():
+        return None
+    try:
+        with exclusive(_lock(), timeout=PATIENCE_WITH_OTHERS, waiting=lambda: None):
+            if _of_cache() is None and not _has_failed():
+                try:
+                    _unpack(UNPACK_LIMIT)
+                except (subprocess.SubprocessError, OSError):
+                    _failure().touch()
+    except (AzuriteError, OSError):
+        pass
+    return _of_cache()
+
+
+def _has_failed() -> bool:
+    try:
+        return time.time() - _failure().stat().st_mtime < RETRY_AFTER
+    except OSError:
+        return False
+
+
+def _failure() -> Path:
+    return user_cache() / f"{PACKAGE}.failed"
+
+
+def _lock() -> Path:
+    return user_cache() / "chromium.lock"
 
 
 def _of_machine(*names: str) -> Chromium | None:
@@ -80,20 +121,21 @@ def _install() -> None:
     _run("apt-get", "install", "--yes", "--no-install-recommends", PACKAGE)
 
 
-def _unpack() -> None:
-    """Unpack Chromium and the libraries that the machine does not have."""
-    plan = _run("apt-get", "install", "--simulate", "--no-install-recommends", PACKAGE)
+def _unpack(limit: float) -> None:
+    """Unpack Chromium and the libraries that the machine does not have, within `limit` seconds."""
+    end = time.monotonic() + limit
+    plan = _run("apt-get", "install", "--simulate", "--no-install-recommends", PACKAGE, end=end)
     home = user_cache() / PACKAGE
     with tempfile.TemporaryDirectory(prefix=f"{PACKAGE}-", dir=user_cache()) as work:
         packages = sorted({_SHARED_FILES, *_NEW_PACKAGE.findall(plan)})
-        _run("apt-get", "download", *packages, folder=Path(work))
+        _run("apt-get", *_IMPATIENT, "download", *packages, folder=Path(work), end=end)
         root = Path(work) / "root"
         for package in Path(work).glob("*.deb"):
-            _run("dpkg", "--extract", str(package), str(root))
+            _run("dpkg", "--extract", str(package), str(root), end=end)
         root.rename(home)
 
 
-def _run(*command: str, folder: Path | None = None) -> str:
+def _run(*command: str, folder: Path | None = None, end: float | None = None) -> str:
     done = subprocess.run(
         command,
         cwd=folder,
@@ -102,7 +144,7 @@ def _run(*command: str, folder: Path | None = None) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=INSTALL_LIMIT,
+        timeout=INSTALL_LIMIT if end is None else end - time.monotonic(),
         check=True,
     )
     return done.stdout
