@@ -1,5 +1,6 @@
 """Hosts for the tests in this folder: real `func start` processes on the session's Azurite."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -42,7 +43,9 @@ def approval_queue(connection_string: str) -> Iterator[QueueClient]:
 
 @pytest.fixture(scope="session")
 def javascript(npm_packages: NpmPackages, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the JavaScript SDK."""
+    """A folder with the JavaScript SDK. Skips the test without Node.js."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not on PATH: it runs the programs in JavaScript")
     folder = npm_packages.link(tmp_path_factory.mktemp("javascript"), "durabletask")
     (folder / "package.json").write_text('{"name": "hello", "private": true, "type": "module"}', "utf-8")
     return folder
