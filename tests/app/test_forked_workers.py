@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,6 +138,21 @@ def test_workers_of_a_host_that_ends_end_too(tmp_path: Path, way: str, number: i
     host.send_signal(number or signal.SIGINT)
     host.wait_exit()
     until(lambda: not _lives(int(worker)), 20)
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize("code", [0, 3])
+@pytest.mark.parametrize("loses", [True, False])
+def test_the_exit_code_says_that_output_is_lost(stream: str, code: int, loses: bool) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    codes: list[int] = []
+    for end in (f"sys.exit({code})", f"end_at_once({code})"):
+        program = f"import sys; from worker_template import end_at_once; sys.{stream}.write('end'); {end}"
+        with open("/dev/full" if loses else os.devnull, "wb") as output:
+            streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: output}
+            command, folder = [sys.executable, "-c", program], Path(__file__).parent
+            codes.append(subprocess.run(command, cwd=folder, env=environment, check=False, **streams).returncode)
+    assert codes[0] == codes[1] == (120 if loses else code)
 
 
 @pytest.mark.parametrize(

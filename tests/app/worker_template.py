@@ -36,6 +36,8 @@ OTHER_ENVIRONMENTS = "durable-host-tests"
 MOST_BYTES = 1 << 17
 _CLONE = {"x86_64": 56, "aarch64": 220}.get(platform.machine())
 _CLONE_PARENT = 0x8000
+_LOST_OUTPUT = 120
+"""The exit code of the interpreter when it cannot write what is left of the output."""
 _PR_SET_PDEATHSIG = 1
 _OF_THE_INTERPRETER = re.compile(r"PYTHON[A-Z]|LANG|LC_|LD_|MALLOC_|SSL_CERT|OTEL_")
 """Variables that a process reads when it starts or imports the SDKs."""
@@ -164,8 +166,11 @@ def end_at_once(code: int) -> NoReturn:
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
+        try:
+            if not stream.closed:
+                stream.flush()
+        except (OSError, ValueError):
+            code = _LOST_OUTPUT
     os._exit(code)
 
 
