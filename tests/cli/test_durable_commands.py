@@ -17,6 +17,7 @@ import pytest
 from cli_runs import Func
 from hub_states import clock, episode, first_episodes, serve
 
+from durable_host.cli.durable.sdk_of_test import names_its_interpreter, sdk_version
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionResumed,
@@ -382,6 +383,24 @@ def test_export_warns_of_a_test_that_runs_on_the_other_sdk(func: Func, app: Path
     (environment / "pyvenv.cfg").touch()
     (environment / "lib/python3.13/site-packages/azure_functions_durable-2.0.0.dist-info").mkdir(parents=True)
     assert func("durable", "export", "--id", "one", "--as-test").err == ""
+
+
+@pytest.mark.parametrize("name", ["pytest.toml", ".pytest.toml", "pyproject.toml"])
+def test_an_ini_file_of_the_repository_names_the_interpreter_of_tests(tmp_path: Path, name: str):
+    root = tmp_path / "repository/apps/shop"
+    root.mkdir(parents=True)
+    (tmp_path / "repository/.git").mkdir()
+    (tmp_path / name).write_text("durable_host_python = 'python3.13'")
+    assert not names_its_interpreter(root)
+    (tmp_path / "repository" / name).write_text("durable_host_python = 'python3.13'")
+    assert names_its_interpreter(root)
+
+
+def test_the_sdk_of_an_environment_is_unknown_if_several_pythons_share_it(tmp_path: Path):
+    (tmp_path / "lib/python3.10/site-packages/azure_functions_durable-1.2.9.dist-info").mkdir(parents=True)
+    assert sdk_version(tmp_path) == "1.2.9"
+    (tmp_path / "lib/python3.12/site-packages").mkdir(parents=True)
+    assert sdk_version(tmp_path) is None
 
 
 @pytest.mark.parametrize("instance_id", ["it's", 'a "b"', "both \"'", "ü😀", "^%25<&>", "L" * 90])
