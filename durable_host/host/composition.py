@@ -114,12 +114,20 @@ class Services:
         self._reloader.start(self._control.check_offline, self._control.show_state)
         if self._launch.beside is not None:
             self._beside = asyncio.create_task(self._launch.beside(server), name="beside the host")
+            self._beside.add_done_callback(self._beside_ended)
 
     async def failure(self) -> HostError:
         """Wait until an essential part has ended permanently, and return the reason."""
         await self._has_failed.wait()
         assert self._failure is not None
         return self._failure
+
+    def _beside_ended(self, beside: asyncio.Task[None]) -> None:
+        if beside.cancelled() or (error := beside.exception()) is None:
+            return
+        if not isinstance(error, HostError):
+            error = HostError("What runs beside the host has failed.", cause=f"{type(error).__name__}: {error}")
+        self._fail(error)
 
     def _fail(self, error: HostError) -> None:
         if self._failure is None:

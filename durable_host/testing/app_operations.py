@@ -1,6 +1,7 @@
 """What a test does with an app, in the event loop of the app."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from durable_host.dashboard.sources import HubSource
@@ -15,6 +16,7 @@ from durable_host.host.served_app import ServedApp
 from durable_host.testing.app_backend import InstanceView
 from durable_host.testing.instance_record import Instance, instance_of
 from durable_host.testing.json_values import as_json, encodes_inputs_twice, sent_text
+from durable_host.testing.kit_patience import StillBusy
 from durable_host.testing.manual_run import run_function
 from durable_host.testing.view_reader import ViewReader
 from durable_host.web.manual_invocation import plain_value
@@ -37,6 +39,10 @@ class RunningApp(Protocol):
 
     async def settle_to_read(self) -> None:
         """The same, before a step that changes nothing."""
+        ...
+
+    def limit(self, what: str) -> AbstractAsyncContextManager[None]:
+        """End the block, which runs code of the app, if a test should not wait any longer. Raises StillBusy."""
         ...
 
 
@@ -77,7 +83,8 @@ class AppOperations:
 
     async def view(self, instance_id: str) -> InstanceView:
         await self._app.settle_to_read()
-        return await self._views.read(self._app.source, instance_id)
+        async with self._app.limit(f"The replay of '{instance_id}'"):
+            return await self._views.read(self._app.source, instance_id)
 
     async def raise_event(self, instance_id: str, name: str, data: Any) -> None:
         await self._client.raise_event(instance_id, name, as_json(data))
@@ -122,7 +129,10 @@ class AppOperations:
 
     async def call(self, function: str, content: str) -> Any:
         try:
-            outcome = await run_function(self._app.served, function, content)
+            async with self._app.limit(f"The function '{function}'"):
+                outcome = await run_function(self._app.served, function, content)
+        except StillBusy:
+            raise
         except Exception:  # but not if the test waits no longer
             await self._app.settle()
             raise
@@ -132,7 +142,8 @@ class AppOperations:
     async def replay(self, history: Sequence[Any]) -> None:
         source = self._app.source
         assert source.code is not None
-        await replay_history(read_history(history), source.code, engine_options(source.options))
+        async with self._app.limit("The replay of the history"):
+            await replay_history(read_history(history), source.code, engine_options(source.options))
 
     @property
     def _client(self) -> DurableClient:

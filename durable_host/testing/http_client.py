@@ -6,8 +6,9 @@ status = app.client.get(response.json()["statusQueryGetUri"]).json()
 """
 
 import json as json_module
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from typing import Any, Final, TypedDict, Unpack
 
 import aiohttp
@@ -36,7 +37,8 @@ class RequestOptions(TypedDict, total=False):
 
     At most one body: `json` (a value), `data` (the fields of a form, or an aiohttp.FormData for files) or `content`
     (text, bytes, or an iterable of bytes, which is sent in chunks). `params` are added to the query. Redirects within
-    the app are followed unless `follow_redirects` is False. `timeout` is in real seconds.
+    the app are followed unless `follow_redirects` is False. `timeout` is in real seconds, and replaces the limit that
+    other steps of a test have.
     """
 
     json: Any
@@ -52,8 +54,8 @@ class HttpClient:
     """Sends requests to one app, by path or by a URL of the app. It keeps no cookies.
 
     A method returns when the response is complete and everything that follows at the current virtual time has
-    happened; its result may be awaited too. `session` returns the session of the current test, and `settle` waits for
-    what follows.
+    happened; its result may be awaited too. `session` returns the session of the current test, `settle` waits for what
+    follows, and `limit` ends a request, which its argument names, when a test should not wait for it any longer.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class HttpClient:
         base_url: str,
         session: Callable[[], Awaitable[aiohttp.ClientSession]],
         settle: Callable[[], Awaitable[None]],
+        limit: Callable[[str], AbstractAsyncContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._thread = thread
         self._session = session
         self._settle = settle
-        self._streams: set[aiohttp.ClientResponse] = set()
+        self._limit = limit
+        self._streams: dict[aiohttp.ClientResponse, tuple[float, float]] = {}
 
     def get(self, path: str, **options: Unpack[RequestOptions]) -> HttpResponse:
         return self.request("GET", path, **options)
@@ -93,8 +97,9 @@ class HttpClient:
     def request(self, method: str, path: str, **options: Unpack[RequestOptions]) -> HttpResponse:
         """Send a request and return the whole response.
 
-        Raises ValueError for the URL of another server and for several bodies, TimeoutError, and aiohttp.ClientError if
-        the response is incomplete, as when the function fails while it streams.
+        Raises ValueError for the URL of another server and for several bodies, StillBusy if the function does not end
+        (TimeoutError after a `timeout`), and aiohttp.ClientError if the response is incomplete, as when the function
+        fails while it streams.
         """
         url = self._url_of(path, options)
         _refuse_two_bodies(options)
@@ -124,12 +129,18 @@ class HttpClient:
 
     def count_streams(self) -> int:
         """The number of `stream` blocks whose responses are not complete: their functions are still running."""
-        return sum(not response.content.is_eof() for response in self._streams)
+        return len(self.open_streams())
+
+    def open_streams(self) -> list[tuple[float, float]]:
+        """When each of them was requested, and when its response began, as `time.monotonic` says."""
+        return [times for response, times in self._streams.items() if not response.content.is_eof()]
 
     async def _request(self, method: str, url: URL, options: RequestOptions) -> HttpResponse:
         history = tuple[HttpResponse, ...]()
         while True:
-            async with await self._begin(method, url, options) as response:
+            seconds = options.get("timeout")
+            limit = self._limit(f"{method} {url.path}") if seconds is None else nullcontext()
+            async with limit, await self._begin(method, url, options, seconds) as response:
                 found = await _whole(response, method, history)
             target = self._redirection(found, url) if options.get("follow_redirects", True) else None
             if target is None:
@@ -142,7 +153,9 @@ class HttpClient:
                 method, options = "GET", _without_body(options)
             url, history = target, (*history, found)
 
-    async def _begin(self, method: str, url: URL, options: RequestOptions) -> aiohttp.ClientResponse:
+    async def _begin(
+        self, method: str, url: URL, options: RequestOptions, seconds: float | None
+    ) -> aiohttp.ClientResponse:
         session = await self._session()
         body, content_type = _body_of(options)
         headers = dict(options.get("headers", {}))
@@ -155,16 +168,20 @@ class HttpClient:
             headers=headers,
             allow_redirects=False,
             skip_auto_headers=() if "data" in options else ("Content-Type",),
-            timeout=aiohttp.ClientTimeout(total=options.get("timeout", _TIMEOUT)),
+            timeout=aiohttp.ClientTimeout(total=seconds),
         )
 
     async def _open_stream(self, method: str, url: URL, options: RequestOptions) -> aiohttp.ClientResponse:
-        response = await self._begin(method, url, options)
-        self._streams.add(response)
+        seconds = options.get("timeout")
+        limit = self._limit(f"{method} {url.path}") if seconds is None else nullcontext()
+        requested = time.monotonic()
+        async with limit:
+            response = await self._begin(method, url, options, _TIMEOUT if seconds is None else seconds)
+        self._streams[response] = requested, time.monotonic()
         return response
 
     async def _close_stream(self, response: aiohttp.ClientResponse) -> None:
-        self._streams.discard(response)
+        self._streams.pop(response, None)
         response.close()
         await self._settle()
 

@@ -54,7 +54,7 @@ class MemoryBackend:
         self._begin = start
         self._thread = LoopThread("function app")
         self._logs = LogEntries(self._thread.id)
-        self._http = HttpClient(self._thread, BASE_URL, self._session, self._settle)
+        self._http = HttpClient(self._thread, BASE_URL, self._session, self._settle, lambda _: self._calls.limit())
         self._indexed: IndexedApp | None = None
         self._app: AppInMemory | None = None
         self._views = ViewReader()
@@ -73,10 +73,14 @@ class MemoryBackend:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the event loop of the app. Raises StillBusy if the app does not come to rest."""
-        return self._thread.run(work, self._limit, self._calls.limit)
+        return self._thread.run(work, self._limit, None if self._limit is not None else self._calls.limit)
+
+    def _read(self, work: Coroutine[Any, Any, T]) -> T:
+        """Like `run`, for what changes nothing: it is possible while a function runs that is known not to end."""
+        return self._thread.run(work, self._limit, None if self._limit is not None else self._calls.limit_to_read)
 
     def _started(self, indexed: IndexedApp, start: datetime) -> AppInMemory:
-        self._calls = RunningCalls(patience_of(indexed.config.settings), self._http.count_streams)
+        self._calls = RunningCalls(patience_of(indexed.config.settings), self._http.open_streams)
         return self.run(AppInMemory.start(indexed, start, self._calls, self._http.count_streams))
 
     @property
@@ -163,13 +167,13 @@ class MemoryBackend:
         return self._step(self._operations.start(orchestrator, input, instance_id, version))
 
     def instance(self, instance_id: str) -> Instance | None:
-        return self.run(self._operations.instance(instance_id))
+        return self._read(self._operations.instance(instance_id))
 
     def instances(self, name: str | None, status: str | None) -> list[Instance]:
-        return self.run(self._operations.instances(name, status))
+        return self._read(self._operations.instances(name, status))
 
     def view(self, instance_id: str) -> InstanceView:
-        return self.run(self._operations.view(instance_id))
+        return self._read(self._operations.view(instance_id))
 
     def raise_event(self, instance_id: str, name: str, data: Any) -> None:
         self._step(self._operations.raise_event(instance_id, name, data))
@@ -196,7 +200,7 @@ class MemoryBackend:
         self._step(self._operations.signal_entity(name, key, operation, input))
 
     def entity_state(self, name: str, key: str) -> str | None:
-        return self.run(self._operations.entity_state(name, key))
+        return self._read(self._operations.entity_state(name, key))
 
     def call(self, function: str, content: str) -> Any:
         return self._step(self._operations.call(function, content))
@@ -208,7 +212,7 @@ class MemoryBackend:
     def require_keys(self) -> AppKeys:
         web = self.app.web
         web.require_keys()
-        return AppKeys(lambda: self.run(web.keys.host()), lambda name: self.run(web.keys.function(name)))
+        return AppKeys(lambda: self._read(web.keys.host()), lambda name: self._read(web.keys.function(name)))
 
     @property
     def doubles(self) -> Doubles:
@@ -227,10 +231,11 @@ class MemoryBackend:
         return self.app.config.host.queues.message_encoding
 
     def use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
-        return self._step(self._use_storage(work, connection))
+        self._begin_step()
+        return self._read(self._use_storage(work, connection))
 
     def visible_messages(self, queue: str, connection: str | None) -> list[str]:
-        return self.run(self._visible_messages(queue, connection))
+        return self._read(self._visible_messages(queue, connection))
 
     @property
     def logs(self) -> list[LogEntry]:
@@ -238,9 +243,12 @@ class MemoryBackend:
 
     def _step(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something that the test does."""
+        self._begin_step()
+        return self.run(work)
+
+    def _begin_step(self) -> None:
         if self._app is not None:
             self._thread.loop.call_soon_threadsafe(self._app.begin_step)
-        return self.run(work)
 
     async def _use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
         await self.app.settle_to_read()

@@ -1,56 +1,76 @@
 """Ends the wait for functions that do not end, which would keep a test from ever continuing."""
 
 import asyncio
-import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 
-from durable_host.testing.kit_patience import MORE_TIME, StillBusy
+import msgspec
+
+from durable_host.testing.kit_patience import MORE_TIME, StillBusy, has_debugger
 
 _LOOKS_EVERY = 0.5
-_DEBUGGERS = ("pydevd", "debugpy")
+
+
+class _BegunCall(msgspec.Struct, frozen=True, eq=False):
+    """A call that runs since then; `what` names it in a sentence."""
+
+    what: str
+    since: float
 
 
 class RunningCalls:
     """The calls of an app's functions that run, and how long a test waits for them: `patience` seconds of real time.
 
-    `streams` is the number of calls that nobody waits for: the test reads their responses piece by piece.
+    `streams` are the responses that the test reads piece by piece: when each was requested, and when it began. Nobody
+    waits for the calls that write them.
     """
 
-    def __init__(self, patience: float, streams: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, patience: float, streams: Callable[[], Iterable[tuple[float, float]]] = tuple) -> None:
         self._patience = patience
         self._streams = streams
-        self._begun: dict[object, tuple[str, float]] = {}
+        self._begun: dict[_BegunCall, None] = {}
+        self._reported: set[_BegunCall] = set()
         self._last_change = time.monotonic()
-        self._has_failed = False
 
     @contextmanager
     def running(self, what: str) -> Generator[None, None, None]:
         """In this block, a function runs: `what` names it in a sentence."""
-        call = object()
-        self._begun[call] = (what, time.monotonic())
+        call = _BegunCall(what, time.monotonic())
+        self._begun[call] = None
         try:
             yield
         finally:
             del self._begun[call]
+            self._reported.discard(call)
             self._last_change = time.monotonic()
 
     @property
     def never_end(self) -> bool:
         """Whether a test has been told that calls do not end, and they still run."""
-        return self._has_failed and self._overdue() is not None
+        return bool(self._reported)
 
     @asynccontextmanager
     async def limit(self) -> AsyncGenerator[None]:
         """End the block if a call, or the app without any call, takes longer than the test waits. Raises StillBusy."""
+        async with self._limit(()):
+            yield
+
+    @asynccontextmanager
+    async def limit_to_read(self) -> AsyncGenerator[None]:
+        """Like `limit`, for a step that changes nothing: the calls that a test has been told of do not count."""
+        async with self._limit(frozenset(self._reported)):
+            yield
+
+    @asynccontextmanager
+    async def _limit(self, known: Collection[_BegunCall]) -> AsyncGenerator[None]:
         loop = asyncio.get_running_loop()
         begin = time.monotonic()
         reason: str | None = None
 
         def look() -> None:
             nonlocal reason, handle
-            reason = None if _has_debugger() else self._reason(begin)
+            reason = None if has_debugger() else self._reason(begin, known)
             if reason is None:
                 handle = loop.call_later(_LOOKS_EVERY, look)
             else:
@@ -63,30 +83,31 @@ class RunningCalls:
         except TimeoutError:
             if reason is None:
                 raise
-            self._has_failed = True
             raise StillBusy(reason) from None
         finally:
             handle.cancel()
 
-    def _reason(self, begin: float) -> str | None:
+    def _reason(self, begin: float, known: Collection[_BegunCall]) -> str | None:
         """Why the wait that began then is hopeless, or None."""
-        if (call := self._overdue()) is not None:
+        end = time.monotonic() - self._patience
+        awaited = self._awaited(known)
+        overdue = [call for call in awaited if call.since <= end]
+        self._reported.update(overdue)
+        if overdue:
             return (
-                f"{call} has been running for {self._patience:g} s. Time stands still while a function runs, so the "
-                f"test would wait without end. Let the function end, or give it a double. {MORE_TIME}"
+                f"{overdue[0].what} has been running for {self._patience:g} s. Time stands still while a function "
+                f"runs, so the test would wait without end. Let the function end, or give it a double. {MORE_TIME}"
             )
-        if not self._begun and time.monotonic() > max(begin, self._last_change) + self._patience:
-            return f"The app did not come to rest within {self._patience:g} s, although no function runs. {MORE_TIME}"
+        if not awaited and max(begin, self._last_change) < end:
+            others = "no function runs" if not known else "no other function runs"
+            return f"The app did not come to rest within {self._patience:g} s, although {others}. {MORE_TIME}"
         return None
 
-    def _overdue(self) -> str | None:
-        """The call that has been running too long, in a sentence."""
-        end = time.monotonic() - self._patience
-        overdue = [what for what, since in self._begun.values() if since <= end]
-        others = overdue[self._streams() :]
-        return others[0] if others else None
-
-
-def _has_debugger() -> bool:
-    """Whether a person may be looking at a function of the test that the app waits for."""
-    return any(name in sys.modules for name in _DEBUGGERS)
+    def _awaited(self, known: Collection[_BegunCall]) -> list[_BegunCall]:
+        """The calls that a test waits for. A stream is written by the first call between its request and its begin."""
+        calls = list(self._begun)
+        for requested, began in self._streams():
+            writer = next((call for call in calls if requested <= call.since <= began), None)
+            if writer is not None:
+                calls.remove(writer)
+        return [call for call in calls if call not in known]

@@ -16,7 +16,7 @@ from durable_host.testing.output_recorder import OutputRecorder
 from durable_host.testing.queue_handle import QueueHandle
 from durable_host.testing.table_handle import TableHandle
 
-INTERNAL = {"replacement_of", "count_streams"}
+INTERNAL = {"replacement_of", "count_streams", "open_streams"}
 CLASSES = [
     ActivityDouble,
     ContainerHandle,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 
 import aiohttp
 import pytest
@@ -11,6 +12,7 @@ from aiohttp import web
 from durable_host.http_port import HttpPort
 from durable_host.testing.http_client import HttpClient
 from durable_host.testing.http_response import HttpStatusError
+from durable_host.testing.kit_patience import StillBusy, ends_in_time
 from durable_host.testing.loop_thread import LoopThread
 from durable_host.testing.web_in_memory import MemoryConnector
 
@@ -36,6 +38,9 @@ async def handler(request: web.Request) -> web.StreamResponse:
             return response
         case "/stream":
             return await _streamed(request)
+        case "/never":
+            await asyncio.Event().wait()
+            raise AssertionError
         case "/broken":
             response = web.StreamResponse()
             await response.prepare(request)
@@ -274,3 +279,22 @@ def test_the_rest_of_a_stream_is_read(world: _World) -> None:
 def test_a_response_that_takes_too_long_is_an_error(world: _World) -> None:
     with pytest.raises(TimeoutError, match=r"GET /stream got no response within 0\.05 s"):
         world.client.get("/stream", timeout=0.05)
+
+
+def test_what_a_test_waits_for_without_a_timeout_has_the_limit_of_its_steps(world: _World) -> None:
+    limits: list[str] = []
+
+    def limit(what: str) -> AbstractAsyncContextManager[None]:
+        limits.append(what)
+        return ends_in_time(what, 0.05)
+
+    client = HttpClient(world.thread, "http://localhost:7071", world._open, world._settle, limit)
+    for path in ("/never", "/stream"):
+        with pytest.raises(StillBusy, match=f"GET {path} has not ended within 0.05 s"):
+            client.get(path)
+    with pytest.raises(StillBusy, match="GET /never has not ended"):
+        client.stream("GET", "/never").__enter__()
+    assert len(limits) == 3
+    with pytest.raises(TimeoutError):
+        client.get("/never", timeout=0.01)
+    assert len(limits) == 3

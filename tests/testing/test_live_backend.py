@@ -13,6 +13,7 @@ from durable_host.errors import ConfigurationError
 from durable_host.storage.azurite import connection_string
 from durable_host.testing import LiveFunctionApp
 from durable_host.testing.app_choice import app_choice
+from durable_host.testing.kit_patience import SETTING
 from durable_host.testing.live import live_backend, live_storage
 from durable_host.testing.live.live_process import LiveHostFailed
 from durable_host.testing.live.live_storage import LiveStorage, RealAccount
@@ -57,6 +58,33 @@ def test_after_a_host_that_did_not_start_the_next_test_starts_one(
         with pytest.raises(LiveHostFailed):
             live.reset()
     live.reset().close()
+
+
+def test_a_patience_that_is_no_number_is_refused_before_the_host_starts(
+    live: LiveFunctionApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_backend.LiveBackend, "_started", lambda _: pytest.fail("The host has started."))
+    with pytest.raises(ConfigurationError, match=f"'{SETTING}' is 'soon'") as failed:
+        LiveFunctionApp(tmp_path, settings={SETTING: "soon"})
+    assert failed.value.__notes__[0] == "code: DH1002"
+
+
+def test_a_report_that_fails_lets_the_app_wait_again(live: LiveFunctionApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, bool]] = []
+    monkeypatch.setattr(live._backend, "_call", lambda *call: calls.append(call))
+    with pytest.raises(ZeroDivisionError), live._backend.at_once():
+        raise ZeroDivisionError
+    assert calls == [("read_at_once", True), ("read_at_once", False)]
+
+
+def test_the_error_of_a_report_is_not_replaced(live: LiveFunctionApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(name: str, at_once: bool) -> None:
+        if not at_once:
+            raise TimeoutError
+
+    monkeypatch.setattr(live._backend, "_call", fails)
+    with pytest.raises(ZeroDivisionError), live._backend.at_once():
+        raise ZeroDivisionError
 
 
 def test_a_closed_app_stays_closed(live: LiveFunctionApp) -> None:

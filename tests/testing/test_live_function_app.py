@@ -12,6 +12,7 @@ from v2_environment import v2_interpreter
 from durable_host.durable.api.errors import InstanceNotFound, UnknownFunction
 from durable_host.testing import FunctionApp, LiveFunctionApp, StillRunning, assert_replays
 from durable_host.testing.app_under_test import AppUnderTest
+from durable_host.testing.live import live_process
 from durable_host.testing.live.live_process import LiveHostFailed
 
 pytestmark = pytest.mark.process
@@ -364,6 +365,18 @@ def test_an_app_that_does_not_load_fails_with_its_reason(tmp_path: Path) -> None
     with pytest.raises(LiveHostFailed) as failure:
         LiveFunctionApp(tmp_path)
     assert "nothing_like_this" in (failure.value.cause or "")
+
+
+def test_a_failure_of_what_controls_the_host_ends_it_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "function_app.py").write_text(APP)
+    broken = "from durable_host.testing.live import live_control; live_control.LiveApp = 'broken'; "
+    monkeypatch.setattr(live_process, "_PRELUDE", live_process._PRELUDE + broken)
+    with pytest.raises(LiveHostFailed, match="has ended") as failure:
+        LiveFunctionApp(tmp_path)
+    assert "'str' object is not callable" in (failure.value.cause or "")
 
 
 def test_a_live_app_injects_no_faults(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from durable_host.errors import ConfigurationError
-from durable_host.testing import FunctionApp, LiveFunctionApp
+from durable_host.testing import FunctionApp, LiveFunctionApp, running_calls
 from durable_host.testing.app_under_test import failure_report
 from durable_host.testing.kit_patience import DEFAULT, SETTING, StillBusy, patience_of
 from durable_host.testing.running_calls import RunningCalls
@@ -45,6 +48,12 @@ async def starts(req: func.HttpRequest, client):
     return await client.start_new("order")
 
 
+@app.route(route="never")
+def never(req: func.HttpRequest) -> str:
+    time.sleep(600)
+    return ""
+
+
 @app.queue_trigger(arg_name="message", queue_name="work", connection="AzureWebJobsStorage")
 def work(message: func.QueueMessage):
     time.sleep(600)
@@ -76,11 +85,17 @@ def app(loaded_app: FunctionApp) -> FunctionApp:
 
 
 @pytest.mark.process
-def test_a_start_that_never_returns_fails_with_the_name_of_the_function(app: FunctionApp) -> None:
+def test_a_start_that_never_returns_fails_with_the_name_of_the_function(
+    app: FunctionApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(StillBusy, match=r"The function 'charge' of instance 'a' has been running for 3 s.*PATIENCE"):
         app.start("order", instance_id="a")
-    assert app.instance("a").status == "Running"
-    assert "activity 'charge'" in failure_report(app)
+    with monkeypatch.context() as patch:
+        patch.setattr(running_calls, "_LOOKS_EVERY", 0.0)  # so that each read is looked at
+        assert app.instance("a").status == "Running"
+        assert app.instance("a").history
+        assert app.queue("work").messages == []
+        assert "activity 'charge'" in failure_report(app)
     with pytest.raises(StillBusy):
         app.instance("a").raise_event("Late", 1)
     assert app.reset().start("approval").status == "Running"
@@ -92,10 +107,12 @@ def test_a_start_that_never_returns_fails_with_the_name_of_the_function(app: Fun
     [
         (lambda app: app.start("stuck", instance_id="b"), "orchestrator 'stuck' of instance 'b'"),
         (lambda app: app.client.get("/api/starts"), "function 'charge' of instance '"),
+        (lambda app: app.client.get("/api/never"), "function 'never'"),
+        (lambda app: app.client.stream("GET", "/api/never").__enter__(), "function 'never'"),
         (lambda app: app.queue("work").send("x"), "function 'work'"),
         (lambda app: app.call("work", "x"), "function 'work'"),
     ],
-    ids=["an orchestrator", "what a request starts", "a message", "a call"],
+    ids=["an orchestrator", "what a request starts", "a request", "a stream", "a message", "a call"],
 )
 def test_every_step_ends(app: FunctionApp, step: Callable[[FunctionApp], object], what: str) -> None:
     with pytest.raises(StillBusy, match=f"The {what}"):
@@ -116,8 +133,13 @@ def test_a_double_that_never_returns_is_named_too(app: FunctionApp) -> None:
 @pytest.mark.process
 def test_a_live_app_ends_its_waits_too(root: Path) -> None:
     with LiveFunctionApp(root, settings={SETTING: "3"}) as app:
+        with pytest.raises(StillBusy, match="GET /api/never has not ended within 3 s"):
+            app.client.get("/api/never")
+        assert app.instances() == []
         with pytest.raises(StillBusy, match="still busy after 3 s"):
             app.start("order", instance_id="a")
+        assert app.instance("a").status == "Running"
+        assert app.queue("other").messages == []
         report = failure_report(app)
         assert "activity 'charge'" in report
         with pytest.raises(StillBusy, match="The function 'work' has not ended within 3 s"):
@@ -139,8 +161,7 @@ async def test_an_app_that_works_without_any_call_is_interrupted() -> None:
 
 
 async def test_calls_that_a_test_reads_piece_by_piece_may_take_long() -> None:
-    streams = 1
-    calls = RunningCalls(0.01, lambda: streams)
+    calls = RunningCalls(0.01, lambda: [(0.0, time.monotonic())])
     begun = asyncio.Event()
 
     async def waits() -> None:
@@ -154,6 +175,63 @@ async def test_calls_that_a_test_reads_piece_by_piece_may_take_long() -> None:
         with calls.running("The other"), pytest.raises(StillBusy, match="The other has been running"):
             await waiting
         assert not calls.never_end
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The clock of running calls, which are looked at in each turn of the loop."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(running_calls, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(running_calls, "_LOOKS_EVERY", 0.0)
+    return clock
+
+
+async def turns() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def wait_within(limit: AbstractAsyncContextManager[None], clock: SimpleNamespace, end: float) -> None:
+    """Wait without an end; after some turns of the loop, it is `end`."""
+    async with limit:
+        await turns()
+        clock.now = end
+        await asyncio.Event().wait()
+
+
+async def test_a_read_beside_a_call_that_is_known_not_to_end_has_a_limit_of_its_own(clock: SimpleNamespace) -> None:
+    calls = RunningCalls(60)
+    with calls.running("It"):
+        with pytest.raises(StillBusy, match="It has been running"):
+            await wait_within(calls.limit(), clock, 61)
+        assert calls.never_end
+        async with calls.limit_to_read():
+            await turns()
+        with pytest.raises(StillBusy, match="no other function runs"):
+            await wait_within(calls.limit_to_read(), clock, 122)
+        with pytest.raises(StillBusy, match="It has been running"):
+            await wait_within(calls.limit(), clock, 123)
+    assert not calls.never_end
+
+
+async def test_a_call_that_does_not_end_is_reported_beside_shorter_streams(clock: SimpleNamespace) -> None:
+    streams: list[tuple[float, float]] = []
+    calls = RunningCalls(60, lambda: streams)
+    with calls.running("The call"):
+        clock.now = 40
+        streams.append((30, 40))
+        with calls.running("The stream"), pytest.raises(StillBusy, match="The call has been running"):
+            await wait_within(calls.limit(), clock, 61)
+
+
+async def test_a_stream_that_is_older_than_a_call_is_not_reported(clock: SimpleNamespace) -> None:
+    calls = RunningCalls(60, lambda: [(0, 0)])
+    with calls.running("The stream"):
+        clock.now = 50
+        with calls.running("The call"):
+            async with calls.limit():
+                clock.now = 61
+                await turns()
 
 
 async def test_errors_of_the_work_pass() -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from durable_host.testing.error_notes import with_notes
 from durable_host.testing.http_client import OWN_HEADERS, HttpClient
 from durable_host.testing.indexed_app import app_folder
 from durable_host.testing.instance_record import Instance
-from durable_host.testing.kit_patience import REPORT_SECONDS
+from durable_host.testing.kit_patience import REPORT_SECONDS, StillBusy, ends_in_time, has_debugger, patience_of
 from durable_host.testing.live.live_control import DoubledApp
 from durable_host.testing.live.live_process import LiveHostFailed, LiveProcess
 from durable_host.testing.live.live_storage import LiveStorage, refuse_real_accounts
@@ -57,6 +57,7 @@ class LiveBackend:
             self._environ = {**environ, **self._storage.settings_for(settings)}
             self._config = load(self._root, environ=self._environ)
             _refuse_chaos(self._config)
+            self._patience = patience_of(self._config.settings)
             self._accounts = Accounts(self._config.settings)
             self._process = self._started()
         except BaseException as error:
@@ -131,8 +132,9 @@ class LiveBackend:
         try:
             self._call("read_at_once", True)
             yield
-            self._call("read_at_once", False)
         finally:
+            with suppress(Exception):  # the report has what matters
+                self._call("read_at_once", False)
             self._limit = None
 
     def settle(self) -> None:
@@ -227,8 +229,8 @@ class LiveBackend:
         try:
             app: DoubledApp = process.call("doubled")
             doubles = self._doubles = Doubles(app.names, language_of(app.runtime, app.sdk_versions))
-            self._streams = 0
-            self._http = HttpClient(self._thread, process.base_url, self._session, self._settle)
+            self._told = (0, False)
+            self._http = HttpClient(self._thread, process.base_url, self._session, self._settle, self._limited)
         except BaseException:
             process.stop()
             raise
@@ -239,21 +241,25 @@ class LiveBackend:
             raise RuntimeError("The app waits for this async function, which cannot call the app. Use a plain one.")
         if in_callback.get():
             return self.process.call("from_callback", name, arguments, limit=self._limit)
-        streams = self._http.count_streams()
-        if streams != self._streams:
-            self.process.call("ignore_streams", streams, limit=self._limit)
-            self._streams = streams
+        waits = self._waits()
+        if waits != self._told:
+            self.process.call("adapt_waits", *waits, limit=self._limit)
+            self._told = waits
         return self.process.call(name, *arguments, limit=self._limit)
 
+    def _waits(self) -> tuple[int, bool]:
+        """What the host has to know before it waits: see `LiveApp.adapt_waits`."""
+        return self._http.count_streams(), has_debugger()
+
     async def _use_storage(self, work: Callable[[StorageAccount], Awaitable[T]], connection: str | None) -> T:
-        await self._settle()
+        await self._settle("settle_to_read")
         result = await work(self._account(connection))
         if not in_callback.get():
             await asyncio.wrap_future(self.process.begin_call("look_at_storage"))
         return result
 
     async def _visible_messages(self, queue: str, connection: str | None) -> list[str]:
-        await self._settle()
+        await self._settle("settle_to_read")
         try:
             return [message.text for message in await self._account(connection).queues.peek(queue)]
         except NotFound:
@@ -269,12 +275,22 @@ class LiveBackend:
             self._web = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), headers=OWN_HEADERS)
         return self._web
 
-    async def _settle(self) -> None:
+    async def _settle(self, how: str = "settle") -> None:
         if in_callback.get():
             return
-        self._streams = self._http.count_streams()
-        await asyncio.wrap_future(self.process.begin_call("ignore_streams", self._streams))
-        await asyncio.wrap_future(self.process.begin_call("settle"))
+        self._told = self._waits()
+        await asyncio.wrap_future(self.process.begin_call("adapt_waits", *self._told))
+        await asyncio.wrap_future(self.process.begin_call(how))
+
+    @asynccontextmanager
+    async def _limited(self, what: str) -> AsyncGenerator[None]:
+        """End a request when a test should not wait for it any longer. Raises StillBusy."""
+        try:
+            async with ends_in_time(what, None if has_debugger() else self._patience):
+                yield
+        except StillBusy:
+            await asyncio.wrap_future(self.process.begin_call("note_stuck"))
+            raise
 
 
 def _refuse_chaos(config: HostConfig) -> None:

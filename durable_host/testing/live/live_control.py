@@ -4,8 +4,8 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -18,7 +18,7 @@ from durable_host.host.lazy_dashboard import hub_source
 from durable_host.host.served_app import ServedApp
 from durable_host.testing.app_operations import AppOperations
 from durable_host.testing.doubles import DoubleNames, double_names
-from durable_host.testing.kit_patience import MOMENT, MORE_TIME, StillBusy, patience_of
+from durable_host.testing.kit_patience import MOMENT, StillBusy, ends_in_time, patience_of
 from durable_host.testing.live.call_channel import CallChannel
 from durable_host.testing.live.quiescence import Quiescence
 from durable_host.testing.live.remote_stand_ins import RemoteStandIns
@@ -31,8 +31,6 @@ from durable_host.web.keys.records import HostKeys
 
 _IDLE_LOOKS = 50
 _LOOKS_EVERY = 0.1
-_WAITED_FOR = {"call": "The function '{0}'", "replay": "The replay of the history", "view": "The replay of '{0}'"}
-"""Operations that wait for code of the app."""
 
 
 class DoubledApp(msgspec.Struct, frozen=True):
@@ -49,8 +47,9 @@ class LiveApp:
     def __init__(self, server: AppSwitch, clock: ShiftedClock) -> None:
         self._server = server
         self._clock = clock
-        self._patience = patience_of(server.app.config.settings)
-        self._patience_to_read = self._patience
+        self._patience: float | None = patience_of(server.app.config.settings)
+        self._patience_to_report: float | None = None
+        self._is_stuck = False
         self._quiescence = Quiescence(server, clock)
 
     @property
@@ -66,37 +65,57 @@ class LiveApp:
 
     async def settle(self) -> None:
         """Wait until nothing is left to do now, except for a function of the test that the app itself waits for."""
-        if not in_callback.get():
+        if in_callback.get():
+            return
+        with self._noting_stuck():
             await self._quiescence.settle(self._patience)
+        self._is_stuck = False
 
     async def settle_to_read(self) -> None:
-        if self._patience_to_read == self._patience:
+        """Like `settle`, for a step that changes nothing. After a StillBusy, it is possible without another one."""
+        patience = 0.0 if self._is_stuck else self._patience_to_report
+        if in_callback.get():
+            return
+        if patience is None:
             await self.settle()
-        elif self._patience_to_read > 0 and not in_callback.get():
-            try:
-                await self._quiescence.settle(self._patience_to_read)
-            except StillBusy:
-                self._patience_to_read = 0.0
+            return
+        try:
+            await self._quiescence.settle(patience)
+            self._is_stuck = False
+        except StillBusy:
+            if self._patience_to_report is not None:
+                self._patience_to_report = 0.0
 
     async def read_at_once(self, at_once: bool) -> None:
         """From now on, wait only a moment before a step that changes nothing, and only once."""
-        self._patience_to_read = MOMENT if at_once else self._patience
+        self._patience_to_report = MOMENT if at_once else None
 
     @asynccontextmanager
     async def limit(self, what: str) -> AsyncGenerator[None]:
         """End the block when a test should not wait for it any longer. Raises StillBusy."""
-        limit = asyncio.timeout(self._patience)
-        try:
-            async with limit:
+        with self._noting_stuck():
+            async with ends_in_time(what, self._patience):
                 yield
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise StillBusy(f"{what} has not ended within {self._patience:g} s. {MORE_TIME}") from None
 
-    async def ignore_streams(self, count: int) -> None:
-        """Wait no more for so many calls, whose responses the test reads piece by piece."""
-        self._quiescence.streams = count
+    async def note_stuck(self) -> None:
+        """The test waits no longer for a request that it has sent."""
+        self._is_stuck = True
+
+    @contextmanager
+    def _noting_stuck(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except StillBusy:
+            self._is_stuck = True
+            raise
+
+    async def adapt_waits(self, streams: int, has_debugger: bool) -> None:
+        """Wait no more for `streams` calls, whose responses the test reads piece by piece.
+
+        Wait without limit while a debugger is attached to the test.
+        """
+        self._quiescence.streams = streams
+        self._patience = None if has_debugger else patience_of(self._server.app.config.settings)
 
     async def require_keys(self) -> None:
         """Ask callers for keys from now on, like `func start --enable-auth`."""
@@ -111,7 +130,7 @@ class LiveApp:
     async def look_at_storage(self) -> None:
         """Process what another process has written to storage."""
         await self._quiescence.look_at_blobs()
-        await self.settle()
+        await self.settle_to_read()
 
     async def doubled(self) -> DoubledApp:
         app = self._server.app
@@ -162,7 +181,9 @@ class LiveControl:
             own = {
                 "now": self._now,
                 "settle": app.settle,
-                "ignore_streams": app.ignore_streams,
+                "settle_to_read": app.settle_to_read,
+                "note_stuck": app.note_stuck,
+                "adapt_waits": app.adapt_waits,
                 "read_at_once": app.read_at_once,
                 "require_keys": app.require_keys,
                 "host_keys": app.host_keys,
@@ -181,10 +202,7 @@ class LiveControl:
                 finally:
                     in_callback.reset(token)
             operation = own.get(name) or getattr(operations, name)
-            if name not in _WAITED_FOR:
-                return await operation(*arguments)
-            async with app.limit(_WAITED_FOR[name].format(*arguments)):
-                return await operation(*arguments)
+            return await operation(*arguments)
 
         self._logs.listen(server.app.config.host.logging)
         channel = CallChannel(self._connection, asyncio.get_running_loop(), answer, _stop_this_process)

@@ -28,9 +28,9 @@ class Quiescence:
         """Whether something runs in this process at the moment."""
         return self._work() is not None
 
-    async def settle(self, patience: float) -> None:
+    async def settle(self, patience: float | None) -> None:
         """Wait until nothing runs and no trigger has a message to process. Raises StillBusy after so many seconds."""
-        end = time.monotonic() + patience
+        end = None if patience is None else time.monotonic() + patience
         quiet = 0
         while quiet < _QUIET_LOOKS:
             await asyncio.sleep(_LOOKS_EVERY)
@@ -39,7 +39,7 @@ class Quiescence:
                 # A message may have been received while the queues were asked.
                 work = await self._waiting_messages() or self._work()
             quiet = 0 if work else quiet + 1
-            if work and time.monotonic() > end:
+            if work and end is not None and time.monotonic() > end:
                 raise StillBusy(f"The host is still busy after {patience:g} s: {work}. {MORE_TIME}")
 
     def _work(self) -> str | None:
