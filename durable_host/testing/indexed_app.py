@@ -87,11 +87,16 @@ class IndexedApp:
         return [next(self._rpc_ports) for _ in range(TRIES)]
 
     async def end_calls(self) -> None:
-        """If a test was interrupted while a function ran, end the worker process. The pool starts another one."""
-        if self.pool.is_busy:
-            self.pool.kill()
+        """If a test was interrupted while a function ran, end the worker process, and wait until there is another one.
+
+        Raises WorkerLost.
+        """
+        if not self.pool.is_busy:
+            return
+        self.pool.kill()
         while self.pool.is_busy:  # noqa: ASYNC110 - nobody tells when all calls have failed
             await asyncio.sleep(_LOOKS_EVERY)
+        await self.pool.ready()
 
     async def close(self) -> None:
         """End the worker processes."""
