@@ -5,6 +5,7 @@ from typing import Any
 
 from recording_account import Recorder
 
+from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.reading import MessageReader
 from durable_host.storage import StorageError
 
@@ -12,7 +13,7 @@ from durable_host.storage import StorageError
 class HeldBack:
     """Install it before the hub is opened. It holds requests back between `begin` and `let_go` or `fail`."""
 
-    def __init__(self, service: Recorder | MessageReader, method: str) -> None:
+    def __init__(self, service: Recorder | MessageReader | HeldMessages, method: str) -> None:
         self._send = getattr(service, method)
         self._open = asyncio.Event()
         self._open.set()

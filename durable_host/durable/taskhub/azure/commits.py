@@ -37,7 +37,7 @@ from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.history_store import HistoryConflict, HistoryStore
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
 from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
-from durable_host.durable.taskhub.azure.pending_put import PendingPut, committing, require_none_withdrawn
+from durable_host.durable.taskhub.azure.pending_put import committing, require_none_withdrawn
 from durable_host.durable.taskhub.azure.row_writer import RowChanged, RowWriter
 from durable_host.durable.taskhub.azure.sender import MessageSender
 from durable_host.durable.taskhub.azure.unsettled import (
@@ -268,15 +268,9 @@ class Commits:
                 if message.message.id is not None:
                     held = held_of(message)
                     held.on_deleted = partial(consumed.confirmed, message.message.id)
-                    held.on_missing = partial(self._missing, consumed, message.message.id, held.put)
+                    held.on_missing = partial(consumed.unconfirmed, message.message.id)
         self.discard(episode.consumed)
         instance.since = time.monotonic()
-
-    def _missing(self, consumed: ConsumedMessages, id: str, put: PendingPut | None) -> None:
-        """Record that the put of a consumed message has failed, so that its delete is not seen."""
-        consumed.unconfirmed(id)
-        if put is not None and put.queue in self._deliveries.owned:
-            self._deliveries.unconfirmed.add(id, put)
 
     def discard(self, messages: Sequence[ReceivedMessage]) -> None:
         """Delete messages that were consumed or are not needed."""

@@ -110,15 +110,21 @@ class ControlPoller:
             elif known[1] is not None:
                 await self._hide(known[0], known[1])
         async with self._held.receiving(self.queue, new, hold) as received:
-            await self._process(received, hold)
+            if not await self._process(received, hold):
+                longest = max(abandon_delay(one.dequeue_count) for one in new)
+                self._deliveries.unconfirmed.postpone(self.queue, longest)
 
-    async def _process(self, received: list[tuple[QueueMessage, HeldHubMessage]], hold: float) -> None:
+    async def _process(self, received: list[tuple[QueueMessage, HeldHubMessage]], hold: float) -> bool:
+        """Read and deliver messages. False if one was released, because that has failed."""
+        delivered = 0
         read = await asyncio.gather(*[self._read(got, held) for got, held in received])
         arrived = [(*one, message) for one, message in zip(received, read, strict=True) if message is not None]
         arrived.sort(key=lambda item: (item[0].insertion_time, item[2].sequence_number))
         for got, held, message in arrived:
             async with self._held.guarding(held):
                 await self._deliver(held, message.task, got.next_visible - int(hold * TICKS_PER_SECOND))
+                delivered += 1
+        return delivered == len(received)
 
     async def _read(self, got: QueueMessage, held: HeldHubMessage) -> Message | None:
         async with self._held.guarding(held):

@@ -154,15 +154,22 @@ class Deliveries:
             return None
         held = self._held.expect(queue, hidden)
         received = self._expected[message.id] = ReceivedMessage(held.id, message, 1, self._clock.now(), held)
+        if held.put is not None:
+            self.unconfirmed.add(message.id, held.put)
         self.control.put(received)
         return received
 
     def arrived(self, received: ReceivedMessage, lease: LeasedMessage) -> float | None:
-        """Record that an expected message is in its queue, and return for how long (seconds) to hide it.
+        """Record that the put of an expected message has succeeded, and return for how long (seconds) to hide it.
 
         That is 0 if this process no longer holds it, and None to leave it unchanged. If it arrived before, this is the
         same message or a copy, which is left to the queue.
         """
+        if received.message.id is not None:
+            self.unconfirmed.confirmed(received.message.id)
+        return self._arrived(received, lease)
+
+    def _arrived(self, received: ReceivedMessage, lease: LeasedMessage) -> float | None:
         self._expect_no_longer(received)
         held = held_of(received)
         if held.lease is not None:
@@ -215,8 +222,8 @@ class Deliveries:
         expected = self._expected.get(message.id) if message.id is not None else None
         if expected is not None and held.lease is not None and held_of(expected).stage is not Stage.GONE:
             self._held.forget(held)
-            return self.arrived(expected, held.lease)
-        if self.unconfirmed.take(message.id):
+            return self._arrived(expected, held.lease)
+        if self.unconfirmed.is_copy(message.id):
             self._held.delete_later(held)
             return None
         now = self._clock.now()

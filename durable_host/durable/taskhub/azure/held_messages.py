@@ -175,12 +175,6 @@ class HeldMessages:
             self._shrunk.clear()
             await self._shrunk.wait()
 
-    async def puts_over(self, queue: str) -> None:
-        """Wait until the puts of messages are over that were consumed before their put had ended."""
-        for held in self.of_queue(queue, Stage.HELD, Stage.DELETING):
-            if held.put is not None and (held.stage is Stage.DELETING or held.put.is_writing):
-                await held.put.over()
-
     def of_queue(self, queue: str, *stages: Stage) -> list[HeldHubMessage]:
         """Return the messages of one queue in any of these stages."""
         return [held for held in self._by_id.values() if held.queue == queue and held.stage in stages]

@@ -14,12 +14,16 @@ from contextlib import contextmanager
 
 from durable_host.durable.taskhub.port import MessageWithdrawn
 
+_LATE = 1.0
+"""How many seconds after a failed put its request may still be carried out."""
+
 
 class PendingPut:
     """How far the put and the commit of one message are.
 
-    `has_failed` is set if storage has not confirmed the put; the message may be in its queue nevertheless. Then it is
-    visible from `visible_from` on (monotonic seconds). `is_writing` is true while a commit that consumes it is written.
+    `has_failed` is set if storage has not confirmed the put; copies of the message may be in its queue nevertheless.
+    They are visible from `visible_from` on (monotonic seconds), unless the service carries out a request more than a
+    second after this process has given it up. `is_writing` is true while a commit that consumes the message is written.
     """
 
     __slots__ = (
@@ -62,7 +66,7 @@ class PendingPut:
     def failed(self) -> None:
         """Record that the put failed. A commit that is being written decides about the message, if there is one."""
         self.has_failed = True
-        self.visible_from = time.monotonic() + self._hidden
+        self.visible_from = time.monotonic() + self._hidden + _LATE
         self._changed.set()
 
     async def over(self) -> None:

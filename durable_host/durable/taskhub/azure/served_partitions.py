@@ -6,6 +6,7 @@ Source: docs/protocol/task-hub-storage-partitions.md#partition-drain,
 
 import asyncio
 import contextlib
+import time
 
 from durable_host.durable.taskhub.azure.abandon_delay import delay_after_error
 from durable_host.durable.taskhub.azure.control_poller import ControlPoller, RowReader
@@ -22,7 +23,9 @@ from durable_host.supervision import Tasks
 _OWED_PATIENCE = 10.0
 _DRAIN_PATIENCE = 60.0
 _STOP_PATIENCE = 0.5
-_COPIES_PATIENCE = 3.0
+_COPIES_PATIENCE = 5.0
+"""How many seconds longer than messages are hidden a handover waits for copies."""
+_STOP_COPIES_PATIENCE = 4.0
 _POLL_PAUSE = 0.1
 
 
@@ -54,11 +57,10 @@ class ServedPartitions:
     async def stop(self) -> None:
         """Stop the pollers after their current requests, without waiting for those that take too long.
 
-        If there are consumed messages whose put has not ended or has failed, they may receive them before.
+        If a put has not ended, or has failed although a commit has consumed its message, they may receive copies
+        before, because a worker of another kind may start next.
         """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_COPIES_PATIENCE):
-                await asyncio.gather(*[self._copies_received(queue) for queue in self.pollers])
+        await asyncio.gather(*[self._copies_received(queue, _STOP_COPIES_PATIENCE) for queue in self.pollers])
         for poller, _ in self.pollers.values():
             poller.stop()
         tasks = [task for _, task in self.pollers.values()]
@@ -90,29 +92,32 @@ class ServedPartitions:
     async def drain(self, queue: str) -> None:
         """Stop serving a control queue, and wait up to a minute until none of its messages is being processed.
 
-        What an earlier process owes is settled first, and consumed messages are received whose put has failed, because
-        the next owner may not know how to.
+        What an earlier process owes is settled first. If the next owner may be a worker of another kind, copies of
+        messages whose put has failed are received first too, for a few seconds, because it does not know copies.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_OWED_PATIENCE):
                 await self._owed.all_settled(queue)
-        deadline = asyncio.get_running_loop().time() + _DRAIN_PATIENCE
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(deadline):
-                await self._copies_received(queue)
+        if self._deliveries.is_official_order:
+            await self._copies_received(queue, self._deliveries.control_hold + _COPIES_PATIENCE)
         _poller, task = self.pollers.get(queue, (None, None))
         await self.close(queue)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(_DRAIN_PATIENCE):
                 if task is not None:
                     await asyncio.wait([task])
                 await self._held.wait_until_done(queue)
         await self._outstanding.leave(lambda instance_id: self._names.queue_of(instance_id) == queue)
 
-    async def _copies_received(self, queue: str) -> None:
-        """Wait until no consumed message is on its way to a queue, or may be there although its put has failed."""
-        await self._held.puts_over(queue)
+    async def _copies_received(self, queue: str, patience: float) -> None:
+        """Wait until no put into a queue is on its way, and none has left copies there.
+
+        Gives up after `patience` seconds, or at once if the copies become visible later than that.
+        """
+        ends = time.monotonic() + patience
         while (seconds := self._deliveries.unconfirmed.seconds_left(queue)) is not None and queue in self.pollers:
+            if time.monotonic() + seconds > ends:
+                return
             await asyncio.sleep(max(seconds, _POLL_PAUSE))
             if (running := self.pollers.get(queue)) is not None:
                 running[0].wake()

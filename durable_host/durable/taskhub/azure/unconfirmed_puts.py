@@ -1,7 +1,8 @@
-"""Consumed messages that may be in their queue although their put has failed.
+"""The puts of delivered messages that storage has not confirmed: after a failed put, the message may be in its queue.
 
-The history contains them, so their copies are dropped. But other kinds of workers do not know copies, so before such a
-worker may receive messages, this process waits until it has deleted the copy, or knows that there is none.
+If a commit has consumed such a message, its copies are dropped. But other kinds of workers do not know copies, so
+before such a worker may receive messages, this process waits until the put has succeeded or its message was withdrawn.
+After any other failure it waits until it has received all copies, or knows that there is none.
 
 Source: docs/protocol/task-hub-storage-additions.md#messages-to-itself
 """
@@ -13,33 +14,48 @@ from durable_host.durable.taskhub.azure.pending_put import PendingPut
 
 
 class UnconfirmedPuts:
-    """The failed puts of consumed messages, by the identity of the message."""
+    """The puts that are on their way or have failed, by the identity of the message."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, PendingPut] = {}
 
     def add(self, id: str, put: PendingPut) -> None:
-        """Add the put of a message that a commit has consumed."""
+        """Add a put that begins now."""
         self._by_id[id] = put
 
-    def take(self, id: str | None) -> bool:
-        """Forget a message that its queue has delivered. False if it is none of these."""
-        return id is not None and self._by_id.pop(id, None) is not None
+    def confirmed(self, id: str) -> None:
+        """Forget a put that has succeeded."""
+        self._by_id.pop(id, None)
+
+    def is_copy(self, id: str | None) -> bool:
+        """True for a message whose put has failed, and which a commit has consumed. There may be several copies."""
+        put = self._by_id.get(id) if id is not None else None
+        return put is not None and put.has_failed and put.is_committed
+
+    def postpone(self, queue: str, seconds: float) -> None:
+        """Record that copies may have been received but released, and are visible again in `seconds`."""
+        visible = time.monotonic() + seconds
+        for put in self._by_id.values():
+            if put.queue == queue and put.has_failed:
+                put.visible_from = max(put.visible_from, visible)
 
     def emptied(self, queue: str, began: float) -> None:
-        """Forget the messages that a poll would have received, because it returned everything that was visible.
+        """Forget the failed puts whose copies were received: a poll returned everything that was visible.
 
         `began` is when the poll began, in monotonic seconds.
         """
-        self._forget(lambda put: put.queue == queue and put.visible_from <= began)
+        self._forget(lambda put: put.queue == queue and put.has_failed and put.visible_from <= began)
 
     def seconds_left(self, queue: str) -> float | None:
-        """Return the seconds until the last one in a queue is visible, or None if there is none."""
-        times = [put.visible_from for put in self._by_id.values() if put.queue == queue]
+        """Return the seconds until the last copy in a queue is visible, or None if there is none to wait for.
+
+        It is 0 if a put has not ended yet.
+        """
+        times = [put.visible_from for put in self._by_id.values() if put.queue == queue and not put.is_withdrawn]
         return max(0.0, max(times) - time.monotonic()) if times else None
 
     def forget(self, queue: str) -> None:
-        """Forget the messages of a queue that this process no longer polls."""
+        """Forget the puts into a queue that this process no longer polls."""
         self._forget(lambda put: put.queue == queue)
 
     def clear(self) -> None:
