@@ -12,8 +12,6 @@ from durable_host.storage import MessageLeases, StorageError
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _PARALLEL = 8
 _RETRY_SECONDS = 0.5
-_HEAD_START = 0.002
-"""Seconds before deletes begin, so that what a commit has caused is sent first. The messages stay hidden meanwhile."""
 
 
 class Deletes:
@@ -58,7 +56,6 @@ class Deletes:
 
     async def _delete_waiting(self) -> None:
         try:
-            await asyncio.sleep(_HEAD_START)
             while self._waiting:
                 held = self._waiting.popleft()
                 try:
