@@ -59,7 +59,10 @@ RUNS = {"chain": 3, "fan": 4, "timers": 1, "parents": 1, "generations": 3}
 
 @dataclass
 class Run:
-    """One run. `sent` counts the events or signals that were acknowledged."""
+    """One run. `sent` counts the events or signals that were acknowledged.
+
+    `is_unsure` is true after a request without an answer that says whether it had an effect.
+    """
 
     pattern: str
     family: str
@@ -68,6 +71,7 @@ class Run:
     sent: int = 0
     from_outside: bool = False
     busy: bool = False
+    is_unsure: bool = False
     status: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -79,6 +83,14 @@ class Run:
     @property
     def result(self) -> Any:
         return self.status.get("value" if self.pattern == "signals" else "output")
+
+    @property
+    def seen(self) -> int:
+        """How many events or signals have been processed, as far as the state shows."""
+        if self.pattern == "signals":
+            return self.status.get("value", 0)
+        waits = self.status.get("customStatus")
+        return 3 if self.is_done else int(waits.removeprefix("waits ")) if waits else 0
 
 
 class FaultWorld:
@@ -208,7 +220,7 @@ class FaultWorld:
         runs = [Run("", instance) for instance in instances]
 
         def completed() -> bool:
-            self._look(runs)
+            self.look(runs)
             return all(run.status.get("runtimeStatus") == "Completed" for run in runs)
 
         until(completed, LIMIT, self.host)
@@ -240,7 +252,7 @@ class FaultWorld:
         pause, last = LOOK_AGAIN[0], None
         with ThreadPoolExecutor(CALLERS) as pool:
             while open_runs := [run for run in runs if not self._has_ended(run)]:
-                self._look(open_runs)
+                self.look(open_runs)
                 for run in open_runs:
                     if not run.busy and (step := self._next_step(run)) is not None:
                         run.busy = True
@@ -255,7 +267,7 @@ class FaultWorld:
     def _has_ended(self, run: Run) -> bool:
         return not run.busy and (run.is_done or run.family in self.proxy.frozen)
 
-    def _look(self, runs: Sequence[Run]) -> None:
+    def look(self, runs: Sequence[Run]) -> None:
         """Read the rows of all instances at once."""
 
         async def read(account: StorageAccount) -> dict[str, Entity]:
@@ -290,7 +302,9 @@ class FaultWorld:
     def _take(self, run: Run, step: Callable[[], requests.Response]) -> None:
         """Make the call. It counts when it was acknowledged; a start that exists already was started."""
         try:
+            run.is_unsure = True
             response = step()
+            run.is_unsure = response.status_code >= 500
             was_start = run.pattern != "signals" and not run.started
             if response.status_code == 202 or (was_start and response.status_code == 409):
                 if was_start:

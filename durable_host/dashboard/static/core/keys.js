@@ -1,5 +1,5 @@
 // Keyboard shortcuts: single keys, and `g` followed by a letter. They do nothing while the reader types.
-import { useEffect, useRef } from './html.js';
+import { useLayoutEffect, useRef } from './html.js';
 
 const SEQUENCE_TIME = 1500;
 const layers = [];
@@ -10,7 +10,7 @@ let prefixTime = 0;
 export function useKeys(bindings) {
   const current = useRef(bindings);
   current.current = bindings;
-  useEffect(() => {
+  useLayoutEffect(() => {  // before the reader sees the component
     layers.push(current);
     return () => layers.splice(layers.indexOf(current), 1);
   }, []);
