@@ -22,7 +22,7 @@ PYTHON ?= $(shell for name in $(CANDIDATES); do \
 # runs its share of them (tests/shares.py).
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 WORKERS ?= $(shell expr 2 \* $(CORES) + 2)
-UNIT_WORKERS ?= $(CORES)
+UNIT_WORKERS ?= $(shell expr $(CORES) + 1)
 
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
