@@ -124,16 +124,7 @@ class HttpTrigger:
                 return await self._stream(request, match, workers)
             body = await read_body(request) if request.body_exists else b""
             data = http_data(request, match.values, body, self._base_url if is_asked_elsewhere else None)
-            running = self._invoker.invoke(
-                function,
-                trigger_value=Datum("http", data),
-                binding_data=self._binding_data(function, data, request),
-                reason=REASON,
-                invocation_id=invocation_id,
-                trace_parent=data.headers.get("traceparent"),
-                trace_state=data.headers.get("tracestate"),
-                workers=workers,
-            )
+            running = self._invoke(function, Datum("http", data), data, request, invocation_id, workers)
             try:
                 outcome = await (
                     self._watched(running, request, invocation_id) if function.ends_with_client else running
@@ -151,6 +142,28 @@ class HttpTrigger:
                 if isinstance(error, InvalidReply):
                     _log.error("The response of the function '%s' cannot be sent: %s", function.name, error)
                 return self._failed(request, function, str(error), "", getattr(error, "remedy", None))
+
+    def _invoke(
+        self,
+        function: FunctionMetadata,
+        value: Datum,
+        data: HttpData,
+        request: web.Request,
+        invocation_id: str,
+        workers: Workers,
+        exchange: ClientExchange | None = None,
+    ) -> Coroutine[Any, Any, Outcome]:
+        return self._invoker.invoke(
+            function,
+            trigger_value=value,
+            binding_data=self._binding_data(function, data, request),
+            reason=REASON,
+            invocation_id=invocation_id,
+            trace_parent=data.headers.get("traceparent"),
+            trace_state=data.headers.get("tracestate"),
+            workers=workers,
+            exchange=exchange,
+        )
 
     async def _watched(
         self, running: Coroutine[Any, Any, Outcome], request: web.Request, invocation_id: str
@@ -175,17 +188,7 @@ class HttpTrigger:
         head = request_head(request, match.values, invocation_id)
         exchange = ClientExchange(request, head, self._extra_headers, limit)
         try:
-            await self._invoker.invoke(
-                function,
-                trigger_value=NONE,
-                binding_data=self._binding_data(function, data, request),
-                reason=REASON,
-                invocation_id=invocation_id,
-                trace_parent=data.headers.get("traceparent"),
-                trace_state=data.headers.get("tracestate"),
-                workers=workers,
-                exchange=exchange,
-            )
+            await self._invoke(function, NONE, data, request, invocation_id, workers, exchange)
         except ClientGone as error:
             if exchange.response is None:
                 raise exchange.refusal or ConnectionResetError(str(error)) from None
