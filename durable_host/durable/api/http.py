@@ -6,6 +6,7 @@ Source: docs/protocol/durable-http-api.md#routes, docs/protocol/durable-http-api
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 
 import msgspec
 from aiohttp import web
@@ -196,6 +197,10 @@ _PATTERNS = (
     _Pattern("POST", ("instances", None, "restart"), operation_route.restart),
     _Pattern("POST", ("instances", None, "restartwithoptions"), operation_route.restart_with_options),
     _Pattern("POST", ("instances", None, "rewind"), operation_route.rewind),
+    *(
+        _Pattern("POST", ("instances", None, operation), partial(operation_route.with_reason, operation=operation))
+        for operation in operation_route.REASON_OPERATIONS
+    ),
     _Pattern("GET", ("entities",), _list_entities),
     _Pattern("GET", ("entities", None), _list_entities),
     _Pattern("GET", ("entities", None, None), entity_route.get_entity),
@@ -212,29 +217,17 @@ async def _route(call: ApiCall, method: str, segments: list[str]) -> web.Respons
         if pattern.method == method and pattern.fits(segments):
             pairs = zip(pattern.words, segments, strict=True)
             return await pattern.answer(call, *(segment for word, segment in pairs if word is None))
-    match [segments[0].lower(), *segments[1:]]:
-        case ["instances", instance_id, operation] if method == "POST" and _is_operation_with_reason(segments):
-            return await operation_route.with_reason(call, instance_id, operation.lower())
-        case ["makeprimary"]:
-            return await _make_primary(call)
-        case _:
-            call.cautions.no_route(method, "/".join(segments), has_slash=_may_have_slash(method, segments))
-            return answers.empty(404)
+    if [segment.lower() for segment in segments] == ["makeprimary"]:  # with any method
+        return await _make_primary(call)
+    call.cautions.no_route(method, "/".join(segments), has_slash=_may_have_slash(method, segments))
+    return answers.empty(404)
 
 
 def _may_have_slash(method: str, segments: list[str]) -> bool:
     """Whether the segments of an unknown path may be those of a shorter one that has a slash in an ID, name or key."""
-    if any(pattern.fits(segments) for pattern in _PATTERNS) or _is_operation_with_reason(segments):
+    if any(pattern.fits(segments) for pattern in _PATTERNS):
         return False  # a known path with a wrong method
     return any(
         pattern.method == method and pattern.words[0] == segments[0].lower() and len(pattern.words) < len(segments)
         for pattern in _PATTERNS
-    )
-
-
-def _is_operation_with_reason(segments: list[str]) -> bool:
-    return (
-        len(segments) == 3
-        and segments[0].lower() == "instances"
-        and segments[2].lower() in operation_route.REASON_OPERATIONS
     )
