@@ -139,7 +139,7 @@ class HttpClient:
         history = tuple[HttpResponse, ...]()
         while True:
             seconds = options.get("timeout")
-            limit = self._limit(f"{method} {url.path}") if seconds is None else nullcontext()
+            limit = self._limited(method, url, seconds)
             async with limit, await self._begin(method, url, options, seconds) as response:
                 found = await _whole(response, method, history)
             target = self._redirection(found, url) if options.get("follow_redirects", True) else None
@@ -152,6 +152,9 @@ class HttpClient:
             if moves:
                 method, options = "GET", _without_body(options)
             url, history = target, (*history, found)
+
+    def _limited(self, method: str, url: URL, seconds: float | None) -> AbstractAsyncContextManager[None]:
+        return self._limit(f"{method} {url.path}") if seconds is None else nullcontext()
 
     async def _begin(
         self, method: str, url: URL, options: RequestOptions, seconds: float | None
@@ -173,9 +176,8 @@ class HttpClient:
 
     async def _open_stream(self, method: str, url: URL, options: RequestOptions) -> aiohttp.ClientResponse:
         seconds = options.get("timeout")
-        limit = self._limit(f"{method} {url.path}") if seconds is None else nullcontext()
         requested = time.monotonic()
-        async with limit:
+        async with self._limited(method, url, seconds):
             response = await self._begin(method, url, options, _TIMEOUT if seconds is None else seconds)
         self._streams[response] = requested, time.monotonic()
         return response
