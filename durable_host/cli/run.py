@@ -5,46 +5,27 @@ The host does the work (`POST /admin/functions/{name}`).
 Source: docs/protocol/functions-host-admin.md#manual-invocation
 """
 
-import http.client
 import json
 import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, cast
 from urllib.parse import quote
 
 import click
 
 from durable_host.cli.app_folder import app_root
 from durable_host.cli.printable import printable_lines
+from durable_host.cli.running_host import Address, HostNotRunning, address_of_host, request_host
 from durable_host.config import load
 from durable_host.errors import EXIT_FAILURE, EXIT_STOPPED, HostError, UsageError
-
-_ANSWERS_WITHIN: Final = 5.0
-_EVERY_ADDRESS: Final = ("0.0.0.0", "::", "*", "+")
-
-
-class HostNotRunning(HostError):
-    """No host listens at the address, or another program does."""
-
-    code = "DH3021"
 
 
 class RunRefused(HostError):
     """The host has no such function, cannot run it by hand, or requires another key."""
 
     code = "DH3022"
-
-
-class Address(NamedTuple):
-    """Where the host listens."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"http://{self.host}:{self.port}"
 
 
 @click.command("run")
@@ -77,10 +58,7 @@ def run(
 
 
 def _address(ctx: click.Context, port: int | None) -> Address:
-    if port is not None:
-        return Address("127.0.0.1", port)
-    config = load(app_root(ctx), environ=os.environ)
-    return Address("127.0.0.1" if config.address in _EVERY_ADDRESS else config.address, config.port)
+    return address_of_host(load(app_root(ctx), environ=os.environ)) if port is None else Address("127.0.0.1", port)
 
 
 def _text(content: str | None, path: str | None) -> str:
@@ -98,7 +76,7 @@ def _text(content: str | None, path: str | None) -> str:
 
 def _invoke(address: Address, name: str, text: str, key: str | None) -> dict[str, Any]:
     """The outcome that the host returns. Raises HostNotRunning, RunRefused."""
-    status, answer = _request(address, "POST", f"/admin/functions/{quote(name, safe='')}?wait=true", key, text)
+    status, answer = request_host(address, "POST", f"/admin/functions/{quote(name, safe='')}?wait=true", key, text)
     if status == 200 and isinstance(answer, dict) and "status" in answer:
         return cast("dict[str, Any]", answer)
     if status in (401, 403):
@@ -113,40 +91,11 @@ def _invoke(address: Address, name: str, text: str, key: str | None) -> dict[str
 
 
 def _names(address: Address, key: str | None) -> str:
-    status, answer = _request(address, "GET", "/admin/functions", key)
+    status, answer = request_host(address, "GET", "/admin/functions", key)
     if status != 200 or not isinstance(answer, list):
         raise HostNotRunning(f"The server at {address} is not a Functions host.", remedy="Start one with 'func start'.")
     names = [str(function["name"]) for function in cast("list[dict[str, Any]]", answer)]
     return f"It has: {', '.join(names)}" if names else "It has no functions."
-
-
-def _request(address: Address, method: str, path: str, key: str | None, text: str | None = None) -> tuple[int, Any]:
-    """The status and the body: its parsed JSON, or its text."""
-    headers = {"x-functions-key": key} if key else {}
-    body = None
-    if text is not None:
-        body = json.dumps({"input": text}).encode()
-        headers["Content-Type"] = "application/json"
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=_ANSWERS_WITHIN)
-    try:
-        connection.connect()
-        assert connection.sock is not None
-        connection.sock.settimeout(None)  # the function may take any time
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        content = response.read().decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException) as error:
-        raise HostNotRunning(
-            f"No host answers at {address}.",
-            cause=str(error),
-            remedy="Start it with 'func start', or name its port with --port.",
-        ) from error
-    finally:
-        connection.close()
-    try:
-        return response.status, json.loads(content)
-    except ValueError:
-        return response.status, content
 
 
 def _show(name: str, outcome: dict[str, Any], seconds: float) -> None:

@@ -1,5 +1,6 @@
 """`func run`: runs functions of a running host by hand."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,13 +40,18 @@ def flow(context: df.DurableOrchestrationContext):
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> Iterator[str]:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the app."""
+    return tmp_path_factory.mktemp("app")
+
+
+@pytest.fixture(scope="module")
+def port(app: Path, connection_string: str) -> Iterator[str]:
     """Of a running host."""
-    app = tmp_path_factory.mktemp("app")
     (app / "function_app.py").write_text(APP)
     (app / "host.json").write_text('{"version": "2.0", "extensions": {"durableTask": {"hubName": "RunByHand"}}}')
     environ = {**os.environ, "AzureWebJobsStorage": connection_string, "FUNCTIONS_WORKER_RUNTIME": "python"}
-    host = HostProcess(["--port", "0", "--no-azurite"], environ=environ, folder=app, log=lambda *_: None)
+    host = HostProcess(["--port", "0", "--no-azurite", "--no-reload"], environ=environ, folder=app, log=lambda *_: None)
     try:
         yield str(urlsplit(host.wait_until_ready(60)).port)
     finally:
@@ -107,3 +113,34 @@ def test_host_that_does_not_run_is_told(func: Func, folder: Path) -> None:
 def test_content_and_file_exclude_each_other(func: Func, folder: Path) -> None:
     outcome = func("run", "hello", "--content", "x", "--file", "y", "--port", "1")
     assert outcome.code == 2
+
+
+@pytest.fixture
+def in_app(func: Func, app: Path, port: str, connection_string: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands run in the app's folder and know the port of its host."""
+    (app / "local.settings.json").write_text(json.dumps({"Host": {"LocalHttpPort": int(port)}}))
+    monkeypatch.setenv("AzureWebJobsStorage", connection_string)
+    monkeypatch.setenv("FUNCTIONS_WORKER_RUNTIME", "python")
+    monkeypatch.chdir(app)
+
+
+@pytest.mark.usefixtures("in_app")
+def test_start_of_an_orchestrator_that_the_running_host_lacks_warns(func: Func, port: str) -> None:
+    outcome = func("durable", "start-new", "--function-name", "flwo", "--output", "json")
+    assert (outcome.code, outcome.json()["name"]) == (0, "flwo")  # as Core Tools: the name is not checked
+    assert f"The host at http://127.0.0.1:{port} has no orchestrator 'flwo'" in outcome.err
+    assert "Its orchestrators: flow. Did you mean 'flow'?" in outcome.err
+
+
+@pytest.mark.usefixtures("in_app")
+@pytest.mark.parametrize("arguments", [["Flow"], ["flwo", "--task-hub-name", "OtherHub"]])
+def test_start_of_what_the_host_has_or_in_another_hub_does_not_warn(func: Func, arguments: list[str]) -> None:
+    outcome = func("durable", "start-new", "--function-name", *arguments)
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+@pytest.mark.usefixtures("in_app")
+def test_start_does_not_ask_the_host_of_another_app(func: Func, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AzureFunctionsWebHost__hostid", "another")
+    outcome = func("durable", "start-new", "--function-name", "flwo")
+    assert (outcome.code, outcome.err) == (0, "")

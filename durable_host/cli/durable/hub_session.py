@@ -5,6 +5,7 @@ Source: docs/protocol/functions-host-cli.md#durable-commands
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,9 @@ import msgspec
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.cli.app_folder import working_folder
+from durable_host.cli.colour import YELLOW, is_coloured, painted
 from durable_host.cli.durable.errors import HubUnavailable, TaskHubMissing, explained
+from durable_host.cli.printable import printable_lines
 from durable_host.clock import SystemClock
 from durable_host.config import AppSettings, HostConfig, hub_name, load, project
 from durable_host.config.connection import Connection
@@ -36,12 +39,18 @@ HOST_JSON: Final = "host.json"
 
 
 class HubSession(msgspec.Struct, frozen=True):
-    """`output` is `text` or `json`."""
+    """`output` is `text` or `json`. `is_of_app` is false if an option has selected another hub or connection."""
 
     name: str
     hub: TaskHub
     client: DurableClient
     output: str
+    config: HostConfig
+    is_of_app: bool
+
+    def warn(self, text: str) -> None:
+        """Print a warning on stderr, so that the output stays as it is."""
+        click.echo(painted(printable_lines(text), YELLOW, is_coloured(sys.stderr)), err=True)
 
     def say(self, text: str, **members: Any) -> None:
         """Print the result: a sentence for people, or the members as a JSON object."""
@@ -109,9 +118,20 @@ async def _opened(
             if create:
                 await hub.create()
             client = DurableClient(hub, None, config.host.durable, SystemClock())
-            yield HubSession(name, hub, client, given.get("output") or "text")
+            yield HubSession(
+                name, hub, client, given.get("output") or "text", config, is_of_app=_is_of_app(config, given)
+            )
         finally:
             await hub.close()
+
+
+def _is_of_app(config: HostConfig, given: dict[str, Any]) -> bool:
+    name, connection = given.get("task_hub_name"), given.get("connection_string_setting")
+    durable = config.host.durable
+    return (name or durable.hub_name).casefold() == durable.hub_name.casefold() and connection in (
+        None,
+        durable.storage.connection_name,
+    )
 
 
 def _setting_of(config: HostConfig, connection_name: str) -> str:

@@ -1,11 +1,13 @@
 """`func durable start-new`."""
 
+import asyncio
 from typing import Any
 
 import click
 
 from durable_host import timestamp
 from durable_host.cli.durable.hub_session import HubSession, run
+from durable_host.cli.durable.known_orchestrators import caution_about
 from durable_host.cli.durable.options import DATA_HINT, hub_options, json_data
 
 
@@ -18,7 +20,10 @@ from durable_host.cli.durable.options import DATA_HINT, hub_options, json_data
 def start_new(
     ctx: click.Context, function_name: str, instance_id: str | None, input_text: str | None, **given: Any
 ) -> None:
-    """Start an orchestration. It runs as soon as a host serves the hub."""
+    """Start an orchestration. It runs as soon as a host serves the hub.
+
+    The name is not checked. If the app's running host has no such orchestrator, a warning says so.
+    """
     data = json_data(input_text) or "null"
 
     async def work(session: HubSession) -> None:
@@ -31,5 +36,8 @@ def start_new(
             name=function_name,
             createdTime=created,
         )
+        caution = await asyncio.to_thread(caution_about, function_name, session.config) if session.is_of_app else None
+        if caution is not None:
+            session.warn(caution)
 
     run(ctx, given, work, create=True)
