@@ -3,6 +3,7 @@
 Source: docs/protocol/functions-host-cli.md#start-of-the-host
 """
 
+import gc
 import logging
 import os
 import sys
@@ -149,6 +150,7 @@ def start(ctx: click.Context, **options: Any) -> int:
         chaos=_checked_chaos(options["chaos"]),
         chaos_seed=options["chaos_seed"],
     )
+    gc.disable()  # until the host has imported its modules: they are not garbage
     try:
         return _run(
             Path(script_root) if script_root else Path.cwd(),
@@ -175,6 +177,8 @@ def start(ctx: click.Context, **options: Any) -> int:
         )
     except KeyboardInterrupt:  # before the host handles signals
         return EXIT_STOPPED
+    finally:
+        gc.enable()
 
 
 def _checked_chaos(text: str | None) -> str | None:

@@ -12,6 +12,7 @@ from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.clock import SystemClock
 from durable_host.config import HostConfig, StartOptions
 from durable_host.errors import HostError
+from durable_host.host import hub_opening
 from durable_host.host.durable_switch import DurableSwitch
 from durable_host.host.host_storage import HostStorage
 from durable_host.host.launch import PLAIN, Launch
@@ -149,7 +150,8 @@ class AppSwitch:
         if not (self.app.functions.use_durable and self.takes_events):
             await self.durable.end()
             return
-        await self.durable.start(self.app, await self._durable_key())
+        key, _ = await asyncio.gather(self._durable_key(), asyncio.to_thread(hub_opening.import_hub, self.app.config))
+        await self.durable.start(self.app, key)
 
     async def _durable_key(self) -> str | None:
         """The key for the management API's URLs, as in Azure.

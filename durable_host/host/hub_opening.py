@@ -1,5 +1,6 @@
 """Opens the configured task hub."""
 
+from importlib import import_module
 from pathlib import Path
 
 from durable_host.bindings.accounts import Accounts
@@ -10,6 +11,11 @@ from durable_host.config.connections import require
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.errors import ConfigurationError
 from durable_host.private_files import APP_FOLDER
+
+
+def import_hub(config: HostConfig) -> None:
+    """Import what `open_hub` needs, which takes too long for the event loop."""
+    import_module(f"durable_host.durable.taskhub.{'sqlite' if uses_sqlite(config) else 'azure'}")
 
 
 def open_foreign_hub(config: HostConfig, accounts: Accounts, hub_name: str, connection: str) -> TaskHub:

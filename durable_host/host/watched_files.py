@@ -5,11 +5,13 @@ Environments, caches, tests and the output of tools are excluded.
 Source: docs/protocol/functions-host-worker.md#reloading
 """
 
+import asyncio
 import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
+from importlib import import_module
 from pathlib import Path, PurePath
 
 import msgspec
@@ -131,6 +133,7 @@ async def changes(rules: WatchRules, known: FileTimes, stopping: threading.Event
 
     Ends when `stopping` is set, or if the system cannot watch files.
     """
+    await asyncio.to_thread(import_module, "watchfiles")  # It takes too long for the event loop.
     from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
     while not stopping.is_set():

@@ -122,7 +122,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         if debugger is not None:
             start["debugger"] = _debugger_fields(debugger)
         if options.is_reload:
-            start["patience"] = PATIENCE
+            start.update(reload=True, patience=PATIENCE)
         if options.functions is not None:
             start["functions"] = options.functions
         worker.send({**start, "level": options.minimum_level})

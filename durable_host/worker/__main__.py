@@ -13,9 +13,12 @@ def main() -> None:
     if sys.version_info < (3, 10):  # noqa: UP036
         sys.stderr.write("Python %d.%d is too old, 3.10 or later is needed\n" % sys.version_info[:2])  # noqa: UP031
         sys.exit(TOO_OLD)
+    import gc
     import importlib
     import importlib.util
     import os
+
+    gc.disable()  # Modules are not garbage. It is enabled again before the app is loaded.
 
     folder = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or os.curdir) != folder]

@@ -21,6 +21,7 @@ from typing import Any
 from . import captured_streams, debugging, failures, logs, orphan, scope, sdk, slow_load
 from .call_dispatcher import CallDispatcher
 from .channel import PipeChannel
+from .late_aiohttp import LateAiohttp
 from .loaded import LoadedApp
 from .loading import load_app
 from .request_pipe import CAN_LEND, Actions, Frames, RequestPipe
@@ -120,13 +121,22 @@ class AppWorker:
         os.chdir(root)
         packages = os.path.join(root, ".python_packages", "lib", "site-packages")
         sys.path.extend(path for path in (packages, root) if path not in sys.path and os.path.isdir(path))
+        late_aiohttp = LateAiohttp()
+        sys.meta_path.insert(0, late_aiohttp)
+        gc.freeze()
+        gc.enable()
         app = self._open_debugger()
         if app is None:
             with slow_load.reporting(self._channel, root):
                 app = load_app(root, self._start["script"], self._start.get("functions"))
-        gc.collect()
-        gc.freeze()
-        gc.collect()  # so that the threshold for the next collection does not include the frozen objects
+        if self._start.get("reload"):  # Calls begin at once: the process that it replaces has served until now.
+            _settle(late_aiohttp)
+        self._send_index(app)
+        if not self._start.get("reload"):  # Meanwhile the host starts what serves the functions.
+            _settle(late_aiohttp)
+        return app
+
+    def _send_index(self, app: LoadedApp) -> None:
         self._channel.send(
             {
                 "k": "indexed",
@@ -141,7 +151,6 @@ class AppWorker:
                 "sdk": sdk.versions(),
             }
         )
-        return app
 
     def _open_debugger(self) -> LoadedApp | None:
         """Open the debugger before the app is loaded, if requested. Returns a failed app if that is not possible."""
@@ -258,6 +267,14 @@ class AppWorker:
         self._capture.finish()
         self._channel.flush()
         os._exit(0)
+
+
+def _settle(late_aiohttp: LateAiohttp) -> None:
+    """Do what need not be done before the app is indexed. The objects until now stay as long as the process."""
+    late_aiohttp.settle()
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # so that the threshold for the next collection does not include the frozen objects
 
 
 def _ignore(number: int, frame: Any) -> None:

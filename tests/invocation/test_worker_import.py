@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 
 import pytest
+from fast_start import WITHOUT_AGENTS
 from worker_apps import HEADER, eventually, index_of, messages, running
 
 from durable_host.invocation.datum import string
+from durable_host.invocation.errors import FunctionFailed
 
 pytestmark = pytest.mark.usefixtures("started_workers")
 
@@ -81,3 +84,48 @@ async def test_asyncio_run_at_import_fails_as_in_azure(tmp_path: Path):
     code = "import asyncio\nasyncio.run(asyncio.sleep(0))\n"
     index = await index_of(tmp_path, {"function_app.py": HEADER + code})
     assert "asyncio.run() cannot be called from a running event loop" in str(index.failure)
+
+
+AIOHTTP = """
+import sys
+import azure.durable_functions as df
+from azure.durable_functions.models.utils import http_utils
+
+app = df.DFApp()
+WAS_IMPORTED = "aiohttp" in sys.modules
+
+
+@app.generic_trigger("g", type="someTrigger")
+def imported(g):
+    import aiohttp
+    return str([WAS_IMPORTED, "aiohttp" in sys.modules, http_utils.aiohttp is aiohttp])
+"""
+
+
+async def test_aiohttp_of_the_sdk_is_imported_after_the_app_has_been_indexed(tmp_path: Path):
+    async with running(tmp_path, {"function_app.py": AIOHTTP}) as app:
+        assert await app.text("imported", string("")) == "[False, True, True]"
+
+
+async def test_aiohttp_of_the_app_is_that_of_the_sdk(tmp_path: Path):
+    async with running(tmp_path, {"function_app.py": "import aiohttp\n" + AIOHTTP}) as app:
+        assert await app.text("imported", string("")) == "[True, True, True]"
+
+
+async def test_request_of_the_sdk_while_the_app_is_loaded_imports_aiohttp(tmp_path: Path):
+    request = "http_utils.post_async_request('http://127.0.0.1:1/', {}).send(None)"
+    code = f"try:\n    {request}\nexcept Exception:\n    pass\nWAS_IMPORTED"
+    async with running(tmp_path, {"function_app.py": AIOHTTP.replace("WAS_IMPORTED", code, 1)}) as app:
+        assert await app.text("imported", string("")) == "[True, True, True]"
+
+
+async def test_broken_aiohttp_fails_a_request_of_the_sdk(tmp_path: Path):
+    request = """
+@app.generic_trigger("g", type="someTrigger")
+async def sends(g):
+    await http_utils.get_async_request("http://127.0.0.1:1/")
+"""
+    files = {"aiohttp.py": "raise ImportError('broken on purpose')\n", "function_app.py": AIOHTTP + request}
+    async with running(tmp_path, files, settings={"PYTHONPATH": f"{tmp_path}{os.pathsep}{WITHOUT_AGENTS}"}) as app:
+        with pytest.raises(FunctionFailed, match="broken on purpose"):
+            await app.text("sends", string(""))

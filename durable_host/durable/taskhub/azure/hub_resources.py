@@ -61,7 +61,8 @@ class Resources:
                 made.append(name)
 
         await for_each(makers, make, _PARALLEL)
-        rows = {row.queue for row in await self._partitions.read()}
+        is_new = names.partitions in made
+        rows = {row.queue for row in ([] if is_new else await self._partitions.read())}
         wanted = set(self._names.control_queues)
         await for_each(sorted(wanted - rows), self._partitions.add, 8)
         if rows and len(rows | wanted) != len(wanted):

@@ -168,11 +168,14 @@ class PartitionManager:
                 self._open_queue(queue)  # An earlier process with this name may have left unfinished work.
             self._drains[queue] = False
             self._background.run(f"drain of '{queue}'", self._drain(queue))
-        for row in plan.replace:
-            await self._table.replace(row)
-            if row.current_owner != self._worker_id and row.queue in self._drains:
+        done = await asyncio.gather(*[self._table.replace(row) for row in plan.replace], return_exceptions=True)
+        failures = [failure for failure in done if failure is not None]
+        for row, failure in zip(plan.replace, done, strict=True):
+            if failure is None and row.current_owner != self._worker_id and row.queue in self._drains:
                 del self._drains[row.queue]
                 _log.info("Partition '%s' was handed to worker '%s'.", row.queue, row.next_owner)
+        if failures:
+            raise failures[0]
         withdrawn = [queue for queue in plan.poll if self._drains.get(queue) is False]
         for queue in plan.poll:
             if queue in withdrawn:
