@@ -1,50 +1,59 @@
-"""For all tests: their tiers, and one Azurite for all processes of a run."""
+"""For all tests: their tiers, and one Azurite for all processes of a run.
+
+The controller of pytest-xdist runs no test. It imports little, because the other processes wait for it.
+"""
+
+from __future__ import annotations
 
 import gc
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fast_start  # first: it decides what is kept of the following
 import forked_workers
-import msgspec
 import pytest
 from batched_messages import BatchedMessages
 from dead_processes import DeadProcesses
 from examples import register_profiles
 from host_template import fork_worker_template, order_worker
-from npm_packages import NpmPackages
-from shared_azurite import SharedAzurite, start_shared_azurite
 from shares import EndsAtOnce, SecondsOfFiles, Shares, is_elsewhere
 from tiers import ProcessGuard, check_tier, has_no_unit_tests, rank, tier_of
 
-from durable_host.config.connection import Connection
-from durable_host.storage import StorageAccount
-from durable_host.storage.azurite import AzuriteError
-from durable_host.storage.azurite import connection_string as text_of
+if TYPE_CHECKING:
+    from npm_packages import NpmPackages
+    from shared_azurite import SharedAzurite
 
-AZURITE = pytest.StashKey[SharedAzurite]()
+    from durable_host.config.connection import Connection
+    from durable_host.storage import StorageAccount
+
+AZURITE: pytest.StashKey[SharedAzurite] = pytest.StashKey()
 GUARD = ProcessGuard()
+NEW_OBJECTS = 20_000
+"""See `host/process_lifetime.py`."""
 FOLDERS_WITH_THREADS = ("sample", "testing")
 """Their tests start workers in threads that end before the session does."""
-
-register_profiles()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     forked_workers.install(fork_worker_template, order_worker)
-    if hasattr(config, "workerinput"):  # a worker of pytest-xdist has it
+    dist = config.getoption("dist", "no")
+    is_worker = hasattr(config, "workerinput")  # of pytest-xdist
+    if is_worker or dist == "no":
+        register_profiles()
+    if is_worker:
         config.pluginmanager.register(BatchedMessages(config))
         config.pluginmanager.register(SecondsOfFiles(config))
         if config.option.markexpr == "unit":
             config.pluginmanager.register(EndsAtOnce())
         return
-    fast_start.compile_product()
     if config.option.markexpr == "unit":
         fast_start.keep_files_in_memory()
     else:
+        from shared_azurite import SharedAzurite
+
+        fast_start.compile_product()
         config.stash[AZURITE] = SharedAzurite(config)
-    dist = config.getoption("dist", "no")
     if dist != "no":
         config.pluginmanager.register(DeadProcesses())
     if dist == "each":
@@ -55,6 +64,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """In the controller of pytest-xdist: `node` is one of its workers."""
     if AZURITE in node.config.stash:
+        import msgspec
+
+        from durable_host.storage.azurite import AzuriteError
+
         try:
             node.workerinput["azurite"] = msgspec.to_builtins(node.config.stash[AZURITE].next_account())
         except AzuriteError:
@@ -78,12 +91,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """All tests stay in memory: the collector of garbage need not look at them, now and later."""
+    """All tests stay in memory: the collector of garbage need not look at them, now and later.
+
+    It looks as rarely as in the host, which takes less than half the time.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(NEW_OBJECTS, *gc.get_threshold()[1:])
         gc.enable()
 
 
@@ -105,6 +122,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.fixture(scope="session")
 def azurite(request: pytest.FixtureRequest) -> Iterator[Connection]:
     """A running Azurite: the connection to an account that no other process uses."""
+    import msgspec
+    from shared_azurite import start_shared_azurite
+
+    from durable_host.config.connection import Connection
+
     if shared := getattr(request.config, "workerinput", {}).get("azurite"):
         yield msgspec.convert(shared, Connection)
         return
@@ -116,12 +138,16 @@ def azurite(request: pytest.FixtureRequest) -> Iterator[Connection]:
 @pytest.fixture(scope="session")
 def connection_string(azurite: Connection) -> str:
     """The connection string of the session's Azurite."""
-    return text_of(azurite)
+    from durable_host.storage.azurite import connection_string
+
+    return connection_string(azurite)
 
 
 @pytest.fixture
 async def storage(azurite: Connection) -> AsyncIterator[StorageAccount]:
     """The account of the session's Azurite."""
+    from durable_host.storage import StorageAccount
+
     async with StorageAccount(azurite) as account:
         yield account
 
@@ -135,4 +161,6 @@ def started_workers(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def npm_packages() -> NpmPackages:
     """The packages of Node.js apps, from npm. A test that asks for them is skipped where npm is missing."""
+    from npm_packages import NpmPackages
+
     return NpmPackages()

@@ -1,8 +1,12 @@
 """How many examples random tests try."""
 
-import os
+from __future__ import annotations
 
-import hypothesis
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import hypothesis
 
 QUICK = "quick"
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "same")
@@ -10,6 +14,8 @@ _PART = 4
 
 
 def register_profiles() -> None:
+    import hypothesis
+
     slow = (hypothesis.HealthCheck.too_slow,)
     register = hypothesis.settings.register_profile
     register("same", derandomize=True, deadline=None, suppress_health_check=slow)
@@ -20,6 +26,8 @@ def register_profiles() -> None:
 
 def examples(number: int) -> hypothesis.settings:
     """So many, and a quarter of them in `make quick`."""
+    import hypothesis
+
     return hypothesis.settings(max_examples=number // _PART if PROFILE == QUICK else number)
 
 

@@ -143,7 +143,7 @@ class ChaosWorld:
             if state.runtime_status.is_terminal:
                 return state
             assert self.clock.now() < deadline, f"{instance_id} is stuck: {[fault.text for fault in self.faults]}"
-            await self.clock.sleep(5)
+            await self.clock.sleep(60)
 
     async def output(self, instance_id: str) -> Any:
         state = await self.state(instance_id)

@@ -45,15 +45,21 @@ def _for_victim(value: Any) -> list[TaskMessage]:
     found: dict[str, TaskMessage] = {}
     for golden in GOLDEN:
         for path in paths(golden):
-            raw = json.loads(changed(golden, path, value))
+            raw = changed(golden, path, value)
             for target in ("victim", "@counter@victim"):
-                instance = raw.get("TaskMessage", {}) if isinstance(raw.get("TaskMessage"), dict) else {}
-                if isinstance(instance.get("OrchestrationInstance"), dict):
-                    instance["OrchestrationInstance"] |= {"InstanceId": target, "ExecutionId": None}
-                message = _handed_on(json.dumps(raw))
+                message = _handed_on(json.dumps(_addressed(raw, target)))
                 if message is not None:
                     found.setdefault(repr(message), message)
     return list(found.values())
+
+
+def _addressed(raw: dict[str, Any], target: str) -> dict[str, Any]:
+    """The message for another instance, unless it lacks the place of the ID."""
+    message = raw.get("TaskMessage")
+    if not isinstance(message, dict) or not isinstance(instance := message.get("OrchestrationInstance"), dict):
+        return raw
+    instance = {**instance, "InstanceId": target, "ExecutionId": None}
+    return {**raw, "TaskMessage": {**message, "OrchestrationInstance": instance}}
 
 
 def _with_counter(app: App) -> App:
