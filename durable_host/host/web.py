@@ -40,7 +40,9 @@ class HostWeb:
             dashboard=dashboard,
             body_limit=limit,
         )
-        self._port = HttpPort(self.front.handle, body_limit=limit, close_within=CLOSE_CONNECTIONS_WITHIN)
+        self._port = HttpPort(
+            self.front.handle, body_limit=limit, close_within=CLOSE_CONNECTIONS_WITHIN, express=self.front.express
+        )
 
     async def open(self) -> None:
         """Raises PortError."""

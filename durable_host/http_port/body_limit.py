@@ -6,6 +6,7 @@ from aiohttp import web
 
 from durable_host.config.settings import AppSettings
 from durable_host.errors import ConfigurationError
+from durable_host.http_port.express import PlainRequest
 
 _log = logging.getLogger("Host.Triggers.Http")
 
@@ -40,7 +41,7 @@ async def read_body(request: web.Request) -> bytes:
     return await request.read()
 
 
-def too_large(request: web.Request, limit: int) -> web.Response:
+def too_large(request: web.Request | PlainRequest, limit: int) -> web.Response:
     """The 413 response. Body and log name the limit and its setting."""
     text = (
         f"The body of {request.method} {request.rel_url.raw_path} is longer than the limit of {limit} bytes. The "

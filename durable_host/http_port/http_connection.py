@@ -10,12 +10,11 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from aiohttp.http_parser import HttpRequestParserPy
 
+from durable_host.http_port.express import LONGEST_HEADER
+from durable_host.http_port.express_connection import ExpressConnection
 from durable_host.http_port.methods import AnyMethodParser
 
 _log = logging.getLogger("Host.Triggers.Http")
-
-LONGEST_HEADER = 32_768
-"""The limit of Azure's web server for all headers of a request."""
 
 
 class ConnectionTimes(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +25,7 @@ class ConnectionTimes(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive: float = 300.0
 
 
-class HttpConnection(web.RequestHandler):
+class HttpConnection(ExpressConnection):
     """A connection that also responds to clients that close their side after the request, or send a malformed body.
 
     Closes idle connections and requests that are never completed. Mistakes of clients, and disconnects, are not errors

@@ -9,10 +9,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
 from durable_host.http_port.body_limit import too_large
-from durable_host.http_port.http_connection import LONGEST_HEADER, ConnectionTimes, HttpConnection
-
-MOST_HEADERS = 100
-"""The most headers of a request, as in Azure's web server."""
+from durable_host.http_port.express import LONGEST_HEADER, MOST_HEADERS, Express, PlainRequest
+from durable_host.http_port.http_connection import ConnectionTimes, HttpConnection
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -21,7 +19,7 @@ class HttpPort:
     """Listens from `start_listening` to `stop_listening`, and answers running requests until `close`.
 
     `handler` gets all requests for `path` and below; other requests get a 404. `body_limit` limits the bytes that
-    `request.read()` reads.
+    `request.read()` reads. `express` may answer plain requests instead of `handler`.
     """
 
     def __init__(
@@ -32,12 +30,14 @@ class HttpPort:
         close_within: float,
         path: str = "",
         times: ConnectionTimes | None = None,
+        express: Express | None = None,
     ) -> None:
         self._handler = handler
         self._body_limit = body_limit
         self._close_within = close_within
         self._path = path
         self._times = times or ConnectionTimes()
+        self._express = express
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: web.ServerRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -65,6 +65,7 @@ class HttpPort:
             self._runner.server,
             loop=asyncio.get_running_loop(),
             times=self._times,
+            express=self._express,
             access_log=None,
             auto_decompress=False,
             max_field_size=LONGEST_HEADER,
@@ -146,7 +147,7 @@ BODY_MISTAKES = (web.HTTPRequestEntityTooLarge, ConnectionError, web.RequestPayl
 """What the reader of a body raises if it is too large, or not as announced, or if the client has disconnected."""
 
 
-def body_refusal(request: web.Request, error: Exception, body_limit: int) -> web.Response:
+def body_refusal(request: web.Request | PlainRequest, error: Exception, body_limit: int) -> web.Response:
     """The response to a request whose body raised one of `BODY_MISTAKES`."""
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return too_large(request, body_limit)

@@ -56,7 +56,9 @@ class WebInMemory:
             cors=CorsPolicy(config.cors, config.cors_credentials) if config.cors else None,
             body_limit=limit,
         )
-        self._port = HttpPort(self._front.handle, body_limit=limit, close_within=CLOSE_CONNECTIONS_WITHIN)
+        self._port = HttpPort(
+            self._front.handle, body_limit=limit, close_within=CLOSE_CONNECTIONS_WITHIN, express=self._front.express
+        )
 
     def require_keys(self) -> None:
         """Ask callers for keys from now on, like `func start --enable-auth`."""

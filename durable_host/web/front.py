@@ -17,7 +17,7 @@ from yarl import URL
 
 from durable_host.durable.api import DurableHttpApi, raw_tail
 from durable_host.durable.api.client_payload import WEBHOOK_PATH
-from durable_host.http_port import BODY_MISTAKES, body_refusal, guarded, is_readable
+from durable_host.http_port import BODY_MISTAKES, ExpressAnswer, PlainRequest, body_refusal, guarded
 from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.triggers.blob.webhook import WEBHOOK_PATH as BLOBS_PATH
@@ -103,25 +103,45 @@ class Front:
         """Wait until no function works on a request, at most `grace` seconds."""
         await self._running.wait_none(grace)
 
-    def handle(self, request: web.Request) -> Awaitable[web.StreamResponse]:
-        """Respond to a request."""
-        if self._plain and self.access is None and self.offline_page is None:
-            match = self._plain.get((request.method, request.rel_url.raw_path))
-            if match is not None and "Upgrade" not in request.headers and is_readable(request):
-                return self._plain_function(request, match)
-        return self._handle(request)
+    def express(self, request: PlainRequest) -> ExpressAnswer | None:
+        """Begin the answer of a function to a plain request, if nothing but the function decides about the response."""
+        if self._cors is not None or self.access is not None or self.offline_page is not None or self._http is None:
+            return None
+        if request.size > self._body_limit:
+            return None
+        method, path = request.method, request.rel_url.raw_path
+        match = self._plain.get((method, path)) or self._find_plain(self._http, method, path)
+        return self._express(self._http, request, match) if match is not None else None
 
-    async def _plain_function(self, request: web.Request, match: RouteMatch[FunctionMetadata]) -> web.StreamResponse:
-        """The same response as that of `_handle`, with less work, for a path that a function has answered before."""
-        http = self._http
-        assert http is not None
+    async def _express(
+        self, http: HttpTrigger, request: PlainRequest, match: RouteMatch[FunctionMetadata]
+    ) -> bytes | web.StreamResponse:
         try:
             with self._running:
-                return await http.handle(request, match)
+                return await http.express(request, match)
         except BODY_MISTAKES as error:
             return body_refusal(request, error, self._body_limit)
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    def _find_plain(self, http: HttpTrigger, method: str, path: str) -> RouteMatch[FunctionMetadata] | None:
+        """Find the function that answers plain requests to this path, and keep it for `express`."""
+        if (
+            len(method) + len(path) > LONGEST_KEPT
+            or http.custom_headers
+            or "%00" in path
+            or without_dots(path) != path
+            or (self._dashboard is not None and _is_below(path, DASHBOARD_PATH))
+            or self._built_in(method, path) is not None
+        ):
+            return None
+        match = http.match(method, path)
+        if match is None or not http.takes_express(match.route.target):
+            return None
+        if len(self._plain) >= MOST_KEPT:
+            self._plain.clear()
+        self._plain[method, path] = match
+        return match
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Respond to any request. The CORS settings and the custom headers of the app are not for the dashboard."""
         if self._dashboard is not None and _is_below(request.rel_url.raw_path, DASHBOARD_PATH):
             return await self._dashboard(request)
@@ -142,7 +162,7 @@ class Front:
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        asked = path = request.rel_url.raw_path
+        path = request.rel_url.raw_path
         if not _is_below(path, WEBHOOK_PATH):  # There, dots and the null character may be part of an instance ID.
             if (resolved := without_dots(path)) != path:
                 query = request.rel_url.raw_query_string
@@ -158,8 +178,6 @@ class Front:
             return offline
         match = self._http.match(request.method, path) if self._http is not None else None
         if match is not None:
-            if path == asked:
-                self._keep(request.method, path, match)
             return await self._function(request, match)
         if self._absent is not None and self._http is not None:
             explain = self._http.details.for_host(request.host)
@@ -170,15 +188,6 @@ class Front:
             page = self._home(is_local_host(request.host))
             return web.Response(status=204) if page is None else web.Response(text=page, content_type="text/html")
         return web.Response(status=404)
-
-    def _keep(self, method: str, path: str, match: RouteMatch[FunctionMetadata]) -> None:
-        """Keep the match for `handle`, if nothing but the function decides about the response."""
-        if self._cors is not None or self.access is not None or self._http is None or self._http.custom_headers:
-            return
-        if len(method) + len(path) <= LONGEST_KEPT:
-            if len(self._plain) >= MOST_KEPT:
-                self._plain.clear()
-            self._plain[method, path] = match
 
     async def _unserved(self, request: web.Request, reply: HttpFunctionReply) -> web.Response:
         """A response with the reason, for callers with the master key; without keys, for all callers."""

@@ -5,6 +5,7 @@ from unittest.mock import patch
 
 import pytest
 from aiohttp import ClientSession, web
+from multidict import CIMultiDict
 
 from durable_host.triggers.http.plain_response import PlainResponse, PlainStream
 
@@ -42,7 +43,7 @@ def set_payload(response: web.Response) -> None:
 )
 async def test_change_after_the_construction_reaches_the_client(change: Callable[[web.Response], None]) -> None:
     async def answer(request: web.BaseRequest) -> web.Response:
-        response = PlainResponse(200, b"body") if request.path == "/plain" else Reference(body=b"body")
+        response = PlainResponse(200, CIMultiDict(), b"body") if request.path == "/plain" else Reference(body=b"body")
         change(response)
         return response
 

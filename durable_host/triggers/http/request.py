@@ -9,12 +9,15 @@ from typing import Any
 from aiohttp import web
 
 from durable_host.config import binding_data
+from durable_host.http_port import PlainRequest
 from durable_host.invocation.datum import HttpData
 from durable_host.triggers.http.paths import joined_query, path_of_url, query_parameters
 
+RequestView = web.Request | PlainRequest
+
 
 def http_data(
-    request: web.Request, route_values: Mapping[str, str], body: bytes, origin: str | None = None
+    request: RequestView, route_values: Mapping[str, str], body: bytes, origin: str | None = None
 ) -> HttpData:
     """The request for a function, with its whole body, which may have been chunked.
 
@@ -40,7 +43,7 @@ def http_data(
     )
 
 
-def http_binding_data(data: HttpData, request: web.Request, trigger_name: str) -> dict[str, Any]:
+def http_binding_data(data: HttpData, request: RequestView, trigger_name: str) -> dict[str, Any]:
     """The binding data: route values, then the query, then the JSON body; `Query`, `Headers`, and the trigger's name.
 
     Names earlier in this list take precedence. The trigger itself has no text form.

@@ -8,16 +8,18 @@ Source: docs/protocol/functions-host-http.md#requests,
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, cast
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from durable_host.config.extensions import HttpOptions
 from durable_host.config.headers import header_mistake
 from durable_host.errors import HostError
-from durable_host.http_port import read_body, wait_lost
+from durable_host.http_port import PlainRequest, plain_response, read_body, wait_lost
 from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.datum import NONE, Datum, HttpData
 from durable_host.invocation.errors import ClientGone, FunctionCancelled, FunctionFailed
@@ -31,7 +33,7 @@ from durable_host.triggers.http.failure_reply import ErrorDetails, failure_reply
 from durable_host.triggers.http.function_reply import function_reply
 from durable_host.triggers.http.plain_response import PlainResponse
 from durable_host.triggers.http.reply import HttpFunctionReply, InvalidReply
-from durable_host.triggers.http.request import http_binding_data, http_data
+from durable_host.triggers.http.request import RequestView, http_binding_data, http_data
 from durable_host.triggers.http.routes import RouteDeclaration, RouteMatch, RouteTable
 from durable_host.triggers.http.streamed import ClientExchange, head_data, request_head
 
@@ -39,6 +41,7 @@ _log = logging.getLogger("Host.Triggers.Http")
 
 REASON = CALLED
 _DURABLE_CLIENTS = frozenset({"durableclient", "orchestrationclient"})
+Watch = Callable[[Coroutine[Any, Any, Outcome]], Coroutine[Any, Any, Outcome]]
 _PLAIN_BINDINGS = _DURABLE_CLIENTS | {"http"}
 
 
@@ -116,39 +119,61 @@ class HttpTrigger:
         self, request: web.Request, match: RouteMatch[FunctionMetadata], held: AbstractContextManager[Workers]
     ) -> web.StreamResponse:
         function = match.route.target
-        # The SDK builds management URLs from the URL of the request.
-        is_asked_elsewhere = function.name in self._with_client and not is_local_host(request.host)
-        invocation_id = new_invocation_id()
         with held as workers:
             if function.streams_http:
                 return await self._stream(request, match, workers)
             body = await read_body(request) if request.body_exists else b""
-            data = http_data(request, match.values, body, self._base_url if is_asked_elsewhere else None)
-            running = self._invoke(function, Datum("http", data), data, request, invocation_id, workers)
-            try:
-                outcome = await (
-                    self._watched(running, request, invocation_id) if function.ends_with_client else running
-                )
-                return self._response(function_reply(function, outcome.return_value, outcome.outputs))
-            except FunctionCancelled as error:
-                raise ConnectionResetError(str(error)) from None
-            except FunctionFailed as error:
-                hint = answer_hint(error.message)
-                if hint is not None:
-                    text = hint.replace("The function", f"The function '{function.name}'", 1)
-                    _log.error("%s", text, extra={"function": function.name})
-                return self._failed(request, function, str(error), error.stack, hint)
-            except (HostError, InvalidReply) as error:
-                if isinstance(error, InvalidReply):
-                    _log.error("The response of the function '%s' cannot be sent: %s", function.name, error)
-                return self._failed(request, function, str(error), "", getattr(error, "remedy", None))
+            invocation_id = new_invocation_id()
+            watching = partial(self._watched, request, invocation_id) if function.ends_with_client else None
+            return PlainResponse(*await self._answer(request, match, body, workers, invocation_id, watching))
+
+    def takes_express(self, function: FunctionMetadata) -> bool:
+        """Whether `express` may run the function."""
+        return not (function.streams_http or function.ends_with_client or self._throttle.is_limited)
+
+    async def express(self, request: PlainRequest, match: RouteMatch[FunctionMetadata]) -> bytes | web.StreamResponse:
+        """Like `handle`, for a function that `takes_express`."""
+        with self._invoker.held() as workers:
+            answer = await self._answer(request, match, request.take_body(), workers, new_invocation_id())
+            return plain_response(request.method, *answer) or PlainResponse(*answer)
+
+    async def _answer(
+        self,
+        request: RequestView,
+        match: RouteMatch[FunctionMetadata],
+        body: bytes,
+        workers: Workers,
+        invocation_id: str,
+        watched: Watch | None = None,
+    ) -> tuple[int, CIMultiDict[str], bytes]:
+        """Run the function, and return status, headers and body of the response."""
+        function = match.route.target
+        # The SDK builds management URLs from the URL of the request.
+        is_asked_elsewhere = function.name in self._with_client and not is_local_host(request.host)
+        data = http_data(request, match.values, body, self._base_url if is_asked_elsewhere else None)
+        running = self._invoke(function, Datum("http", data), data, request, invocation_id, workers)
+        try:
+            outcome = await (running if watched is None else watched(running))
+            return self._parts(function_reply(function, outcome.return_value, outcome.outputs))
+        except FunctionCancelled as error:
+            raise ConnectionResetError(str(error)) from None
+        except FunctionFailed as error:
+            hint = answer_hint(error.message)
+            if hint is not None:
+                text = hint.replace("The function", f"The function '{function.name}'", 1)
+                _log.error("%s", text, extra={"function": function.name})
+            return self._failed(request, function, str(error), error.stack, hint)
+        except (HostError, InvalidReply) as error:
+            if isinstance(error, InvalidReply):
+                _log.error("The response of the function '%s' cannot be sent: %s", function.name, error)
+            return self._failed(request, function, str(error), "", getattr(error, "remedy", None))
 
     def _invoke(
         self,
         function: FunctionMetadata,
         value: Datum,
         data: HttpData,
-        request: web.Request,
+        request: RequestView,
         invocation_id: str,
         workers: Workers,
         exchange: ClientExchange | None = None,
@@ -166,7 +191,7 @@ class HttpTrigger:
         )
 
     async def _watched(
-        self, running: Coroutine[Any, Any, Outcome], request: web.Request, invocation_id: str
+        self, request: web.Request, invocation_id: str, running: Coroutine[Any, Any, Outcome]
     ) -> Outcome:
         """Cancel the call when its client disconnects."""
         watching = asyncio.create_task(wait_lost(request))
@@ -195,7 +220,8 @@ class HttpTrigger:
         except (FunctionFailed, HostError) as error:
             if exchange.response is None:
                 stack = error.stack if isinstance(error, FunctionFailed) else ""
-                return self._failed(request, function, str(error), stack, getattr(error, "remedy", None))
+                answer = self._failed(request, function, str(error), stack, getattr(error, "remedy", None))
+                return PlainResponse(*answer)
             if not exchange.is_complete:
                 _log.error(
                     "The response of the function '%s' was interrupted; its connection is closed.", function.name
@@ -207,8 +233,8 @@ class HttpTrigger:
         return exchange.response
 
     def _failed(
-        self, request: web.Request, function: FunctionMetadata, error: str, stack: str, hint: str | None
-    ) -> web.Response:
+        self, request: RequestView, function: FunctionMetadata, error: str, stack: str, hint: str | None
+    ) -> tuple[int, CIMultiDict[str], bytes]:
         reply = failure_reply(
             function=function.name,
             error=error,
@@ -217,17 +243,17 @@ class HttpTrigger:
             explain=self.details.for_host(request.host),
             hint=hint,
         )
-        return self._response(reply)
+        return self._parts(reply)
 
-    def _binding_data(self, function: FunctionMetadata, data: HttpData, request: web.Request) -> dict[str, Any]:
+    def _binding_data(self, function: FunctionMetadata, data: HttpData, request: RequestView) -> dict[str, Any]:
         """The binding data; empty if no binding can use it."""
         if function.name not in self._with_expressions:
             return {}
         return http_binding_data(data, request, function.trigger.name)
 
-    def _response(self, reply: HttpFunctionReply) -> web.Response:
-        response = PlainResponse(reply.status, reply.body)
-        headers = response.headers
+    def _parts(self, reply: HttpFunctionReply) -> tuple[int, CIMultiDict[str], bytes]:
+        """Status, headers and body of the response. Raises InvalidReply."""
+        headers = CIMultiDict[str]()
         for added in (reply.headers, self._extra_headers):
             for name, value in added:
                 _check(name, value)
@@ -235,7 +261,7 @@ class HttpTrigger:
         for cookie in reply.cookies:
             _check("Set-Cookie", cookie)
             headers.add("Set-Cookie", cookie)
-        return response
+        return reply.status, headers, reply.body
 
 
 def _has_client(function: FunctionMetadata) -> bool:

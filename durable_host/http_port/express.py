@@ -1,0 +1,88 @@
+"""Plain requests, which a connection answers without aiohttp's request, task and response objects.
+
+They take a third of the host's time for an HTTP request. A function gets the same data of a plain request as of
+aiohttp's request, and the client gets the same bytes.
+"""
+
+from collections.abc import Callable, Coroutine
+from itertools import chain
+from typing import Any
+
+from aiohttp import HttpVersion11, StreamReader, hdrs, web
+from aiohttp.helpers import must_be_empty_body, rfc822_formatted_time
+from aiohttp.http import SERVER_SOFTWARE, RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web_response import REASON_PHRASES
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
+
+LONGEST_HEADER = 32_768
+"""The limit of Azure's web server for all headers of a request."""
+MOST_HEADERS = 100
+"""The most headers of a request, as in Azure's web server."""
+LONGEST_BODY = 65_536
+"""Of a plain request. It is in memory when the request is handled."""
+
+
+class PlainRequest:
+    """A request with a small body that has arrived. The members with the names of aiohttp's have the same values."""
+
+    __slots__ = ("_body", "headers", "host", "method", "rel_url")
+    scheme = "http"
+
+    def __init__(self, message: RawRequestMessage, host: str, body: StreamReader) -> None:
+        self.method: str = message.method
+        self.headers: CIMultiDictProxy[str] = message.headers
+        self.host = host
+        self.rel_url: URL = message.url
+        self._body = body
+
+    @property
+    def size(self) -> int:
+        """The number of bytes of the body."""
+        return 0 if self._body is EMPTY_PAYLOAD else self._body.total_bytes
+
+    def take_body(self) -> bytes:
+        """The body, once."""
+        return b"" if self._body is EMPTY_PAYLOAD else self._body.read_nowait()
+
+
+ExpressAnswer = Coroutine[Any, Any, bytes | web.StreamResponse]
+"""Head and body of a response, or a response that is sent as usual. Raises like the handlers of aiohttp's requests."""
+Express = Callable[[PlainRequest], ExpressAnswer | None]
+"""Begins the answer to a plain request; None if a usual handler has to answer."""
+
+
+def plain_request(message: RawRequestMessage, body: StreamReader) -> PlainRequest | None:
+    """The request, if it is plain: nothing in it has a meaning for the connection, and all of it is ASCII."""
+    headers = message.headers
+    if (
+        message.version != HttpVersion11
+        or message.should_close
+        or message.upgrade
+        or message.chunked
+        or message.url.absolute
+        or (host := headers.get(hdrs.HOST)) is None
+        or hdrs.EXPECT in headers
+        or hdrs.UPGRADE in headers
+        or hdrs.TRANSFER_ENCODING in headers
+        or len(message.raw_headers) > MOST_HEADERS
+    ):
+        return None
+    raw = b"".join(chain.from_iterable(message.raw_headers))
+    if len(raw) > LONGEST_HEADER or not raw.isascii():
+        return None
+    if body is not EMPTY_PAYLOAD and not (body.is_eof() and body.total_bytes <= LONGEST_BODY):
+        return None
+    return PlainRequest(message, host, body)
+
+
+def plain_response(method: str, status: int, headers: CIMultiDict[str], body: bytes) -> bytes | None:
+    """Head and body of the response; None if it differs from what a function returned in more than three headers."""
+    if must_be_empty_body(method, status) or hdrs.CONTENT_LENGTH in headers:
+        return None
+    headers[hdrs.CONTENT_LENGTH] = str(len(body))
+    headers.setdefault(hdrs.DATE, rfc822_formatted_time())
+    headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    return f"HTTP/1.1 {status} {REASON_PHRASES.get(status, '')}\r\n{''.join(lines)}\r\n".encode() + body
