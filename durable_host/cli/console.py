@@ -26,6 +26,8 @@ _PAUSE: Final = 0.02
 """Seconds."""
 _LONGEST_FLUSH: Final = 0.5
 """Seconds."""
+_LONGEST_CLOSE: Final = 5.0
+"""Seconds."""
 _CAPACITY: Final = 20_000
 _NOT_SHOWN: Final = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
 _CLEAR_LINE: Final = "\r\x1b[K"
@@ -51,6 +53,7 @@ class _Flush(threading.Event):
 class Console(logging.Handler):
     """Writes records that pass the log levels to `stream`. Use it as a context manager: exiting writes the rest.
 
+    Nobody else may write to the buffer of `stream` (`standard_streams.separate_stdout`).
     `quiet` shows all records of the app, and only warnings and errors of the host.
     """
 
@@ -159,7 +162,9 @@ class Console(logging.Handler):
         if writer is not None:
             self._queue.put(None)
             self._hurry.set()
-            writer.join(timeout=5.0)
+            writer.join(timeout=_LONGEST_CLOSE)
+            if writer.is_alive():
+                self._broken = True  # Nobody reads: another write would wait for this one.
             atexit.unregister(self.close)
             logging.getLogger().removeHandler(self)
             logging.getLogger("Function").setLevel(logging.NOTSET)

@@ -1,8 +1,8 @@
-"""Replaces standard streams that were closed when the program started (`<&-`, `2>&-`)."""
+"""The standard streams: replaces those that were closed when the program started (`<&-`, `2>&-`)."""
 
 import os
 import sys
-from typing import Final
+from typing import Final, TextIO
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
@@ -24,3 +24,17 @@ def complete() -> None:
             os.set_inheritable(number, True)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def separate_stdout() -> TextIO:
+    """A stream that writes where stdout does and shares no buffer with it.
+
+    At its end, the interpreter flushes `sys.stdout`: it would wait forever, or abort, while a thread holds that buffer
+    because nobody reads the output.
+    """
+    sys.stdout.flush()
+    try:
+        number = sys.stdout.fileno()
+    except (OSError, ValueError, AttributeError):  # not a file, as in tests
+        return sys.stdout
+    return open(number, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False)

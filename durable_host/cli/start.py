@@ -16,6 +16,7 @@ from durable_host.cli import option_lists
 from durable_host.cli.colour import is_coloured
 from durable_host.cli.env_file import load_env_file
 from durable_host.cli.lines import OutputMode
+from durable_host.cli.standard_streams import separate_stdout
 from durable_host.config import log_levels
 from durable_host.config.hub_place import CHOICES
 from durable_host.config.overrides import Overrides
@@ -226,7 +227,7 @@ def _run(
     ports.check(config.address, config.port)
     coloured = is_coloured(sys.stdout)
     console = Console(
-        sys.stdout,
+        separate_stdout(),
         config.host.logging,
         mode=cast("OutputMode", mode or ("compact" if sys.stdout.isatty() else "plain")),
         coloured=coloured,

@@ -1,9 +1,11 @@
-"""The second signal ends the process immediately, but not before its last lines."""
+"""Signals end the process even if nobody reads its output; the second one immediately, after its last lines."""
 
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,12 +13,13 @@ from durable_host.errors import EXIT_STOPPED
 
 PROGRAM = """
 import asyncio, logging, os, signal, sys
-from durable_host.cli import console
+from durable_host.cli import console, standard_streams
 from durable_host.config.log_levels import LogLevels
 from durable_host.config.start_options import SilentPresenter
 from durable_host.host.process_lifetime import run_services
 
-lines, length, console._PAUSE = map(int, sys.argv[1:])
+lines, length, console._PAUSE, number, is_patient = map(int, sys.argv[1:])
+console._LONGEST_CLOSE = 0.5
 log = logging.getLogger("Function.f.User")
 
 
@@ -24,15 +27,16 @@ class Services:
     async def start(self, started_at):
         log.info("first")
         shown.flush()
-        for number in range(lines):
-            log.info("%d %s", number, "." * length)
-        os.kill(os.getpid(), signal.SIGINT)
+        for line in range(lines):
+            log.info("%d %s", line, "." * length)
+        os.kill(os.getpid(), number)
 
     async def failure(self):
         await asyncio.Event().wait()
 
     async def stop(self, grace):
-        await asyncio.Event().wait()
+        if not is_patient:
+            await asyncio.Event().wait()
 
     def kill(self):
         log.info("killed")
@@ -40,15 +44,18 @@ class Services:
 
 class Impatient(SilentPresenter):
     def progress(self, text):
-        os.kill(os.getpid(), signal.SIGINT)
+        if not is_patient:
+            os.kill(os.getpid(), number)
 
 
 async def make():
     return Services()
 
 
-with console.Console(sys.stdout, LogLevels(), mode="plain", coloured=False, verbose=False) as shown:
-    run_services(make, Impatient())
+stdout = standard_streams.separate_stdout()
+with console.Console(stdout, LogLevels(), mode="plain", coloured=False, verbose=False) as shown:
+    code = run_services(make, Impatient())
+sys.exit(code)
 """
 
 pytestmark = [
@@ -58,27 +65,37 @@ pytestmark = [
 
 
 @pytest.fixture
-def running() -> Iterator[list[subprocess.Popen[str]]]:
-    processes: list[subprocess.Popen[str]] = []
-    yield processes
-    for process in processes:
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts the program, which sends itself one signal if it is patient, otherwise two."""
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    started: list[subprocess.Popen[str]] = []
+
+    def run(
+        lines: int, length: int, *, pause: int = 0, number: int = signal.SIGINT, is_patient: bool = False
+    ) -> subprocess.Popen[str]:
+        arguments = [lines, length, pause, int(number), int(is_patient)]
+        command = [sys.executable, str(program), *map(str, arguments)]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ))
+        return started[-1]
+
+    yield run
+    for process in started:
         process.kill()
         process.communicate()
 
 
-def start(lines: int, length: int, pause: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", PROGRAM, str(lines), str(length), str(pause)]
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ)
-
-
-def test_what_was_logged_before_is_written(running: list[subprocess.Popen[str]]) -> None:
-    running.append(process := start(3, 10, pause=60))
+def test_what_was_logged_before_is_written(start: Callable[..., subprocess.Popen[str]]) -> None:
+    process = start(3, 10, pause=60)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == EXIT_STOPPED
     assert [line.split()[1] for line in output.splitlines()] == ["first", "0", "1", "2", "killed"]
 
 
-def test_a_reader_that_has_stalled_does_not_keep_it(running: list[subprocess.Popen[str]]) -> None:
-    running.append(process := start(1000, 1000, pause=0))
-    assert process.wait(60) == EXIT_STOPPED
+@pytest.mark.parametrize("is_patient", [True, False])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_reader_that_has_stalled_does_not_keep_it(
+    start: Callable[..., subprocess.Popen[str]], number: int, is_patient: bool
+) -> None:
+    assert start(1000, 1000, number=number, is_patient=is_patient).wait(60) == EXIT_STOPPED

@@ -11,6 +11,7 @@ import msgspec
 
 from durable_host.cli.colour import is_coloured
 from durable_host.cli.lines import OutputMode
+from durable_host.cli.standard_streams import separate_stdout
 from durable_host.config import AppSettings, HostConfig, hub_name, ports, retention_period
 from durable_host.config.host_json import read as read_host_json
 from durable_host.config.start_options import AzuriteMode, StartOptions
@@ -81,7 +82,7 @@ def serve(ctx: click.Context, **given: Any) -> int:
     from durable_host.cli.presenter import ConsolePresenter
 
     console = Console(
-        sys.stdout,
+        separate_stdout(),
         config.host.logging,
         mode=cast("OutputMode", given["output"] or ("compact" if sys.stdout.isatty() else "plain")),
         coloured=is_coloured(sys.stdout),
