@@ -3,6 +3,7 @@
 Commands are imported when they run, so that `func start` imports only what it needs.
 """
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -47,6 +48,9 @@ ELSEWHERE: Final = {
     "azurecontainerapps": f"'func azurecontainerapps' {_AZURE}",
     "kubernetes": f"'func kubernetes' {_AZURE}",
 }
+
+NEW_OBJECTS: Final = 20_000
+"""How many more objects than now start a garbage collection. Most of what a command creates are modules: no garbage."""
 
 _EVERYWHERE: Final = ("--script-root", "--prefix")
 
@@ -126,6 +130,7 @@ def in_front(arguments: Sequence[str]) -> list[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with `argv` (default: those of this process) and return the exit code."""
     standard_streams.complete()
+    gc.set_threshold(NEW_OBJECTS, *gc.get_threshold()[1:])
     arguments = in_front(sys.argv[1:] if argv is None else argv)
     debug = "--debug-traceback" in arguments or os.environ.get("CLI_DEBUG", "").casefold() in {"1", "true"}
     try:

@@ -10,7 +10,8 @@ from durable_host.bindings.accounts import Accounts
 from durable_host.config import HostConfig
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient
-from durable_host.durable.runtime import DurableRuntime, LiveInstances
+from durable_host.durable.runtime import LiveInstances
+from durable_host.durable.runtime.runtime import DurableRuntime
 from durable_host.durable.user_code import UserCode
 from durable_host.invocation.instance_log import InstanceLog
 from durable_host.invocation.invoker import Invoker

@@ -9,17 +9,12 @@ from durable_host.clock import Clock, SystemClock
 from durable_host.config import HostConfig
 from durable_host.config import hub_name as hub_names
 from durable_host.config.durable import DurableOptions
-from durable_host.durable.api import (
-    DurableClient,
-    DurableHttpApi,
-    ManagementUrls,
-    Retention,
-    RpcServer,
-    client_payload,
-)
+from durable_host.durable.api import DurableClient, ManagementUrls, Retention, client_payload
 from durable_host.durable.api.client_payload import WEBHOOK_PATH, grpc_client_payload
-from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
+from durable_host.durable.api.http import DurableHttpApi
+from durable_host.durable.api.rpc_server import RpcServer
 from durable_host.durable.runtime.http_activity import HttpActivity
+from durable_host.durable.runtime.runtime import DurableRuntime, RuntimeFailed
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.durable.user_code import UserCode, numbers_its_actions
 from durable_host.host.durable_calls import DurableCalls

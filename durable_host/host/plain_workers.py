@@ -12,7 +12,7 @@ from durable_host.config import HostConfig, StartOptions
 from durable_host.config import hub_name as hub_names
 from durable_host.durable.api import DurableClient
 from durable_host.durable.api.errors import UnknownHub
-from durable_host.durable.runtime import RuntimeFailed
+from durable_host.durable.runtime.runtime import RuntimeFailed
 from durable_host.durable.sidecar.grpc_server import SidecarListener
 from durable_host.durable.sidecar.hubs import SidecarHubs
 from durable_host.durable.sidecar.served_hubs import ServedHubs

@@ -8,7 +8,7 @@ from durable_host.bindings.accounts import Accounts
 from durable_host.clock import SystemClock
 from durable_host.config import HostConfig
 from durable_host.durable.api import DurableClient, Retention
-from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
+from durable_host.durable.runtime.runtime import DurableRuntime, RuntimeFailed
 from durable_host.durable.sidecar.workers.board import WorkBoard
 from durable_host.durable.sidecar.workers.worker_code import WorkerCode
 from durable_host.durable.taskhub.port import TaskHub

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from durable_host.config import HostConfig, ports
-from durable_host.durable.api import DurableHttpApi
+from durable_host.durable.api.http import DurableHttpApi
 from durable_host.host.served_app import ServedApp
 from durable_host.http_port import HttpPort, body_limit
 from durable_host.triggers.http.cors import CorsPolicy

@@ -15,8 +15,8 @@ from functools import partial
 from aiohttp import web
 from yarl import URL
 
-from durable_host.durable.api import DurableHttpApi, raw_tail
 from durable_host.durable.api.client_payload import WEBHOOK_PATH
+from durable_host.durable.api.http import DurableHttpApi, raw_tail
 from durable_host.http_port import BODY_MISTAKES, ExpressAnswer, PlainRequest, body_refusal, guarded
 from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.metadata import FunctionMetadata

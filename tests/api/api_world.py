@@ -15,8 +15,9 @@ from azure.durable_functions.models.utils import http_utils
 
 from durable_host.clock import SystemClock
 from durable_host.config.durable import DurableOptions
-from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUrls, client_payload, raw_tail
+from durable_host.durable.api import DurableClient, ManagementUrls, client_payload
 from durable_host.durable.api.client_payload import RPC_PATH, WEBHOOK_PATH
+from durable_host.durable.api.http import DurableHttpApi, raw_tail
 from durable_host.durable.model.events import (
     ExecutionStarted,
     HistoryEvent,

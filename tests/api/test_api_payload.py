@@ -18,8 +18,10 @@ from azure.durable_functions import DurableOrchestrationClient
 from azure.durable_functions.models.utils import http_utils
 
 from durable_host.clock import SystemClock
-from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUrls, RpcServer, client_payload
+from durable_host.durable.api import DurableClient, ManagementUrls, client_payload
 from durable_host.durable.api.content_coding import unpacker
+from durable_host.durable.api.http import DurableHttpApi
+from durable_host.durable.api.rpc_server import RpcServer
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.web.local_only import is_local_request
 

@@ -15,7 +15,7 @@ from durable_host.chaos.injector import Injector, ScheduledInjector, SeededInjec
 from durable_host.chaos.spec import parse_chaos
 from durable_host.durable.api import DurableClient
 from durable_host.durable.model.instance import InstanceState
-from durable_host.durable.runtime import DurableRuntime
+from durable_host.durable.runtime.runtime import DurableRuntime
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.testing import VirtualClock

@@ -49,3 +49,15 @@ print([name for name in heavy if name in sys.modules])
 """
     output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert output.strip() == "[]"
+
+
+def test_a_command_for_clients_imports_neither_the_server_nor_the_runtime():
+    code = """
+import sys
+from durable_host.cli import main
+assert main(["durable", "get-instances", "--help"]) == 0
+heavy = ("aiohttp.web", "durable_host.durable.runtime.runtime", "durable_host.durable.taskhub.azure", "grpc")
+print([name for name in heavy if name in sys.modules])
+"""
+    output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert output.splitlines()[-1] == "[]"

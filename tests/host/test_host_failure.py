@@ -9,7 +9,7 @@ import pytest
 from durable_host import supervision
 from durable_host.config import StartOptions, load
 from durable_host.config.overrides import Overrides
-from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
+from durable_host.durable.runtime.runtime import DurableRuntime, RuntimeFailed
 from durable_host.errors import EXIT_FAILURE
 from durable_host.host import process_lifetime
 

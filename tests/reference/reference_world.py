@@ -7,7 +7,7 @@ import aiohttp
 from api_world import HUB, MAX_BODY, ServedApi, served
 from runtime_world import App, Hosts, World, runtime_options
 
-from durable_host.durable.api import DurableHttpApi
+from durable_host.durable.api.http import DurableHttpApi
 from durable_host.web.local_only import is_local_request
 
 

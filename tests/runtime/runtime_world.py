@@ -16,7 +16,7 @@ from durable_host.durable.model.events import TaskScheduled
 from durable_host.durable.model.instance import InstanceState, InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.runtime import DurableRuntime
+from durable_host.durable.runtime.runtime import DurableRuntime
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, ReceivedMessage
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub

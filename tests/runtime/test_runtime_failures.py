@@ -9,8 +9,9 @@ from runtime_world import App, Hosts, RecordingHub, runtime_options
 
 from durable_host import supervision
 from durable_host.clock import SystemClock
-from durable_host.durable.runtime import DurableRuntime, RuntimeFailed, storage_faults
+from durable_host.durable.runtime import storage_faults
 from durable_host.durable.runtime.dispatcher import WorkItemDispatcher
+from durable_host.durable.runtime.runtime import DurableRuntime, RuntimeFailed
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHubUnavailable
 
 

@@ -9,7 +9,8 @@ from runtime_world import App, Hosts, RecordingHub, World, runtime_options
 
 from durable_host.clock import SystemClock
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.runtime import DurableRuntime, RuntimeFailed, storage_faults
+from durable_host.durable.runtime import storage_faults
+from durable_host.durable.runtime.runtime import DurableRuntime, RuntimeFailed
 from durable_host.durable.runtime.storage_faults import MAX_REFUSALS, StorageFaults
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, TaskHubRefused, TaskHubUnavailable
 

@@ -13,7 +13,7 @@ from workers_world import Workers
 from durable_host.durable.api import DurableClient
 from durable_host.durable.model.status import OrchestrationStatus as Status
 from durable_host.durable.proto import pb
-from durable_host.durable.runtime import DurableRuntime
+from durable_host.durable.runtime.runtime import DurableRuntime
 from durable_host.durable.sidecar.workers.work_stream import WorkStream
 from durable_host.durable.sidecar.workers.worker_code import WorkerCode
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub

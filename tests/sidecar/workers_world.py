@@ -16,7 +16,7 @@ from runtime_world import runtime_options
 from durable_host.clock import SystemClock
 from durable_host.durable.api import DurableClient
 from durable_host.durable.proto import pb, service
-from durable_host.durable.runtime import DurableRuntime
+from durable_host.durable.runtime.runtime import DurableRuntime
 from durable_host.durable.sidecar.grpc_server import SidecarListener
 from durable_host.durable.sidecar.hubs import SidecarHubs
 from durable_host.durable.sidecar.service import SidecarService

@@ -14,7 +14,7 @@ from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.runtime import DurableRuntime
+from durable_host.durable.runtime.runtime import DurableRuntime
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.testing import VirtualClock
 from durable_host.timestamp import TICKS_PER_SECOND

@@ -18,7 +18,7 @@ from request_labels import describe, label_of
 from durable_host.clock import SystemClock
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient
-from durable_host.durable.runtime import DurableRuntime
+from durable_host.durable.runtime.runtime import DurableRuntime
 from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
 from durable_host.host.replaceable_user_code import ReplaceableUserCode
 from durable_host.testing.memory_storage.storage_exchange import StorageAnswer, StorageRequest, refused_answer

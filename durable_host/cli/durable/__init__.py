@@ -5,6 +5,8 @@ Source: docs/protocol/functions-host-cli.md#durable-commands
 
 from typing import Final
 
+import click
+
 from durable_host.cli.lazy_group import Commands, LazyGroup
 
 _HERE = "durable_host.cli.durable"
@@ -26,7 +28,18 @@ COMMANDS: Final[Commands] = {
     "delete-task-hub": (f"{_HERE}.delete_task_hub:delete_task_hub", "Delete a task hub and everything in it."),
 }
 
-durable: Final = LazyGroup(
+
+class DurableGroup(LazyGroup):
+    """Its commands use aiohttp."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from durable_host.host.late_certificates import import_aiohttp
+
+        import_aiohttp()
+        return super().get_command(ctx, cmd_name)
+
+
+durable: Final = DurableGroup(
     "durable",
     commands_of=COMMANDS,
     sections=(

@@ -28,7 +28,6 @@ from durable_host.config.hub_place import place_of
 from durable_host.config.overrides import apply, environment_overrides
 from durable_host.config.settings import resolve_percent
 from durable_host.durable.api.client import DurableClient
-from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.errors import ConfigurationError
 from durable_host.host.hub_opening import open_hub, sqlite_path, uses_sqlite
@@ -149,6 +148,8 @@ async def _checked_account(
 
     Raises TaskHubMissing, and AzuriteError immediately if nothing listens on the development account's address.
     """
+    from durable_host.durable.taskhub.azure.names import HubNames
+
     storage = config.host.durable.storage
     try:
         account = accounts.account(connection_name)

@@ -11,7 +11,6 @@ from typing import Any, Final
 from durable_host import timestamp
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import InstanceState
-from durable_host.durable.taskhub.azure.history_json import write_history
 
 _NEVER: Final = "0001-01-01T00:00:00"
 
@@ -43,6 +42,8 @@ def state(instance: InstanceState) -> dict[str, Any]:
 
 def history(events: Iterable[HistoryEvent], *, as_stored: bool = False) -> list[dict[str, Any]]:
     """The events, sorted by time (stable), or in stored order with `as_stored`."""
+    from durable_host.durable.taskhub.azure.history_json import write_history
+
     return write_history(events if as_stored else sorted(events, key=lambda event: event.timestamp))
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from durable_host.chaos.fault import AFTER
 from durable_host.clock import Clock
-from durable_host.durable.runtime import DurableRuntime
+from durable_host.durable.runtime.runtime import DurableRuntime
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.durable.user_code import UserCode
 from durable_host.invocation.errors import WorkerLost
