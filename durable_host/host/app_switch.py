@@ -116,7 +116,8 @@ class AppSwitch:
         """Build a state of the app, start its storage, and report functions that do not run. Raises HostError."""
         app = served_app(self._parts, config, index)
         report_problems(app, self._app)
-        await self.storage.ensure_for(app)
+        importing = [asyncio.to_thread(hub_opening.import_hub, config)] if app.functions.use_durable else []
+        await asyncio.gather(self.storage.ensure_for(app), *importing)
         return app
 
     def switch_to(self, app: ServedApp, workers: Workers | None = None) -> None:
@@ -150,8 +151,7 @@ class AppSwitch:
         if not (self.app.functions.use_durable and self.takes_events):
             await self.durable.end()
             return
-        key, _ = await asyncio.gather(self._durable_key(), asyncio.to_thread(hub_opening.import_hub, self.app.config))
-        await self.durable.start(self.app, key)
+        await self.durable.start(self.app, await self._durable_key())
 
     async def _durable_key(self) -> str | None:
         """The key for the management API's URLs, as in Azure.
