@@ -28,7 +28,6 @@ class OfficialHub:
                 **os.environ,
                 "DOTNET_ROOT": str(dotnet),
                 "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1",
-                "DOTNET_TC_CallCounting": "0",  # compile nothing twice: it runs for seconds
                 "GATES": str(gates),
             },
             stdin=subprocess.PIPE,
