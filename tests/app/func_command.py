@@ -65,8 +65,15 @@ def run_func(
             command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             check=False, timeout=limit,
         )  # fmt: skip
+    return run_forked("durable_host", arguments, folder=folder, environment=environment, limit=limit)
+
+
+def run_forked(
+    program: str, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], limit: float
+) -> subprocess.CompletedProcess[str]:
+    """The exit code and the output of a program that `fork_host` knows, whose standard input is empty."""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
-        process = fork_host(arguments, folder, environment, errors.fileno())
+        process = fork_host(arguments, folder, environment, errors.fileno(), program=program)
         code, output = end_of(process, limit)
         errors.seek(0)
         return subprocess.CompletedProcess(arguments, code, output, errors.read())

@@ -1,10 +1,12 @@
 """A process that has imported the product. Hosts are forked from it, which saves each of them most of its CPU time.
 
 Only on Linux. A host that needs another interpreter than the tests have, and every host while coverage is measured,
-is started as usual. `python host_template.py` with a socket as its standard input is that process.
+is started as usual. `python host_template.py` with a socket as its standard input is that process. Tests of apps are
+forked from another one, `python host_template.py pytest`, which has imported pytest and the test kit too.
 """
 
 import contextlib
+import importlib
 import json
 import os
 import runpy
@@ -38,6 +40,15 @@ MODULES = (
     "encodings.utf_8_sig",
     "uvloop",
     "watchfiles",
+)
+OF_PYTEST = (
+    "durable_host.testing",
+    "durable_host.testing.function_app",
+    "durable_host.testing.live_function_app",
+    "durable_host.testing.pytest_plugin",
+    "pytest",
+    "pytest_asyncio.plugin",
+    "unittest.main",
 )
 _OWN_SETTINGS = ("PYTHONPATH", "PYTHONUNBUFFERED")
 """Settings of the interpreter that the template has too, or that only workers read."""
@@ -86,18 +97,24 @@ def can_fork(settings: Mapping[str, str]) -> bool:
 
 
 def fork_host(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], errors: int | None = None
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    errors: int | None = None,
+    *,
+    program: str = "durable_host",
 ) -> ForkedHost:
     """Run `func` with these arguments, in a session of its own. Its output is one text.
 
-    With the descriptor `errors`, what it writes to stderr goes there.
+    With the descriptor `errors`, what it writes to stderr goes there. Other programs are `pytest` and `unittest`.
     """
     output, written = os.pipe()
     end, ended = os.pipe()
-    request = {"arguments": arguments, "folder": str(folder), "environment": dict(environment)}
+    request = {"program": program, "arguments": arguments, "folder": str(folder), "environment": dict(environment)}
+    descriptors = [written, ended, written if errors is None else errors]
     try:
         with _LOCK:
-            pid = _ask(json.dumps(request).encode(), [written, ended, written if errors is None else errors])
+            pid = _ask(json.dumps(request).encode(), descriptors, *(() if program == "durable_host" else ("pytest",)))
     finally:
         os.close(written)
         os.close(ended)
@@ -122,10 +139,10 @@ def _order(template: socket.socket, request: bytes, descriptors: list[int]) -> N
     socket.send_fds(template, [request], descriptors)
 
 
-def _ask(request: bytes, descriptors: list[int]) -> int:
+def _ask(request: bytes, descriptors: list[int], *of: str) -> int:
     """The process ID that answers the request. If there is none, the next host comes from another template."""
     try:
-        _, template = _template()
+        _, template = _template(*of)
         socket.send_fds(template, [request], descriptors)
         return int(template.recv(20))
     except BaseException:
@@ -134,17 +151,17 @@ def _ask(request: bytes, descriptors: list[int]) -> int:
 
 
 @cache
-def _template() -> "tuple[subprocess.Popen[bytes], socket.socket]":
-    """The process and the socket to it."""
-    return _start(sys.executable, __file__)
+def _template(*of: str) -> "tuple[subprocess.Popen[bytes], socket.socket]":
+    """The process and the socket to it: that of hosts, or that of `pytest`."""
+    return _start(sys.executable, __file__, *of)
 
 
-def _start(python: str, program: str) -> "tuple[subprocess.Popen[bytes], socket.socket]":
+def _start(python: str, *program: str) -> "tuple[subprocess.Popen[bytes], socket.socket]":
     """A program with one end of a socket as its standard input. It ends when this process does."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen([python, program], stdin=theirs.fileno(), env=environment, start_new_session=True)
+        process = subprocess.Popen([python, *program], stdin=theirs.fileno(), env=environment, start_new_session=True)
     return process, ours
 
 
@@ -239,9 +256,18 @@ def _read_nothing() -> None:
         os.dup2(nothing.fileno(), 0)
 
 
+def _import_pytest() -> None:
+    """And what it imports when it starts. It will not warn that it cannot rewrite the assertions of these modules."""
+    from _pytest.assertion.rewrite import AssertionRewritingHook
+    from _pytest.config import default_plugins
+
+    for module in (*OF_PYTEST, *(f"_pytest.{name}" for name in default_plugins)):
+        importlib.import_module(module)
+    AssertionRewritingHook._warn_already_imported = lambda *_: None  # type: ignore[method-assign]
+
+
 def main() -> None:
     import gc
-    import importlib
 
     import forked_workers
 
@@ -250,6 +276,8 @@ def main() -> None:
     template.hide_sdks()
     for module in MODULES:
         importlib.import_module(module)
+    if sys.argv[1:]:
+        _import_pytest()
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=os.dup(0)) as requests:
@@ -264,13 +292,15 @@ def main() -> None:
     forked_workers.install(
         lambda: workers, lambda request, descriptors: socket.send_fds(orders, [request], descriptors)
     )
+    if request["program"] == "pytest":  # it starts workers in another thread
+        forked_workers.prepare()
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
     sys.argv[1:] = request["arguments"]
     sys.path.insert(0, request["folder"])
     try:
-        runpy.run_module("durable_host", run_name="__main__", alter_sys=True)
+        runpy.run_module(request["program"], run_name="__main__", alter_sys=True)
     except SystemExit as ending:
         if ending.code is not None and not isinstance(ending.code, int):
             print(ending.code, file=sys.stderr)

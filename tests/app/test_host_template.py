@@ -1,6 +1,7 @@
 """Hosts that are forked from a process of the tests behave like those that are started as commands."""
 
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -10,10 +11,29 @@ import pytest
 from func_command import end_of, start_func
 from host_process import HostProcess, write_app
 from host_template import can_fork, fork_host
+from other_pytest import pytest_command, run_pytest
 
 from durable_host.errors import EXIT_CONFIGURATION
 
 SETTINGS = {"FUNCTIONS_WORKER_RUNTIME": "python"}
+APP = """
+import azure.functions as func
+
+app = func.FunctionApp()
+
+
+@app.route(route="hello", auth_level=func.AuthLevel.ANONYMOUS)
+def hello(req: func.HttpRequest) -> str:
+    return "hello"
+"""
+TESTS = """
+def test_hello(function_app):
+    assert function_app.client.get("/api/hello").text == "hello"
+
+
+def test_goodbye(function_app):
+    assert function_app.client.get("/api/hello").text == "goodbye"
+"""
 WAITS = "import time\nprint('begins')\ntime.sleep(60)\n"
 
 
@@ -59,6 +79,22 @@ def test_a_program_that_takes_too_long_is_killed(tmp_path: Path, fork: bool) -> 
     with pytest.raises(subprocess.TimeoutExpired):
         end_of(program, 0.01)
     assert program.returncode == -signal.SIGKILL
+
+
+def test_a_forked_pytest_starts_workers_and_says_the_same_as_a_started_one(tmp_path: Path) -> None:
+    options = "[pytest]\naddopts = -ra --tb=short --show-capture=no"
+    folder = write_app(tmp_path, {"function_app.py": APP, "test_app.py": TESTS, "pytest.ini": options})
+    started = subprocess.run(pytest_command(), cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    forked = run_pytest(folder=folder)
+    assert "1 failed, 1 passed in" in forked.stdout
+    assert "assert 'hello' == 'goodbye'" in forked.stdout
+    assert forked.returncode == started.returncode == 1
+    assert without_times(forked.stdout) == without_times(started.stdout)
+    assert forked.stderr == started.stderr
+
+
+def without_times(output: str) -> str:
+    return re.sub(r"=* (.*) in \d.*s =*", r"\1", output)
 
 
 def test_settings_of_the_interpreter_need_a_start_of_their_own() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from app_dashboard import APP, AppDashboard, app_dashboard, of, write_app
-from other_pytest import pytest_command
+from other_pytest import run_pytest
 from v2_environment import v2_interpreter
 
 pytestmark = pytest.mark.process
@@ -232,9 +232,7 @@ def test_an_exported_test_passes_with_the_app_and_fails_with_other_code(
         (folder / ".venv").symlink_to(python.parent.parent)
 
     def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            pytest_command("-q", str(folder / "tests")), cwd=folder, capture_output=True, text=True, check=False
-        )
+        return run_pytest("-q", str(folder / "tests"), folder=folder)
 
     passed = run()
     assert passed.returncode == 0, passed.stdout + passed.stderr

@@ -23,8 +23,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from doc_pages import Block, Command
-from func_command import start_func
-from host_template import can_fork
+from func_command import end_of, start_func
+from host_template import can_fork, fork_host
 from other_pytest import WITHOUT_OURS
 
 from durable_host.config.ports import reserved
@@ -35,6 +35,8 @@ COMMAND_LIMIT = 100.0
 DEVELOPMENT = "UseDevelopmentStorage=true"
 _START = re.compile(r"(make start|func (host )?start\b.*|func durable serve\b.*)")
 _ONLY_LOOKS = re.compile(r"(curl (?!.*(-X|-d) )|func durable get-|func doctor|cat )")
+_FORKED = re.compile(r"(func|python -m (?:pytest|unittest)) (?!exec )[^|&;<>()$*~#`\\]*")
+"""Commands that do not need a shell, and a process that has imported what they need exists."""
 _FAILURE = re.compile(r"error DH|\d failed")
 """In the output that a page expects of a command that fails."""
 _INSTANCE = re.compile(r'"(?:id|instanceId)": ?"([^"]+)"')
@@ -195,27 +197,31 @@ class Desk:
             return
         deadline = time.monotonic() + LIMIT
         while True:
-            done = subprocess.run(
-                ["bash", "-c", _BASH.format(command=self._real(text), home=self._home)],
-                cwd=self._home,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=COMMAND_LIMIT,
-                check=False,
-            )
-            output = self._shown(done.stdout)
+            code, printed = self._run(self._real(text))
+            output = self._shown(printed)
             missing = missing_line(output, command.expected)
             if missing is None or not _ONLY_LOOKS.match(text) or time.monotonic() > deadline:
                 break
             time.sleep(0.1)
         told = f"{block.place}: $ {command.text}\n{output}\n{self._host_output()}"
         assert missing is None, f"{missing!r} is not in the output of {told}"
-        assert done.returncode == 0 or any(_FAILURE.search(line) for line in command.expected), told
+        assert code == 0 or any(_FAILURE.search(line) for line in command.expected), told
         if (found := _INSTANCE.search(output)) is not None:
             self._instance = found[1]
+
+    def _run(self, command: str) -> tuple[int, str]:
+        """The exit code and the output of a command that ends."""
+        if _FORKED.fullmatch(command) and can_fork({}):
+            first, *words = shlex.split(command)
+            program = "durable_host" if first == "func" else words[1]
+            arguments = words if first == "func" else words[2:]
+            return end_of(fork_host(arguments, self.folder, self._with_state(), program=program), COMMAND_LIMIT)
+        done = subprocess.run(
+            ["bash", "-c", _BASH.format(command=command, home=self._home)],
+            cwd=self._home, env=self._environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=COMMAND_LIMIT, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout
 
     def _python(self, block: Block) -> None:
         done = subprocess.run(

@@ -1,11 +1,10 @@
 """A test that fails shows its own line, and no code of the test kit."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
-from other_pytest import pytest_command
+from other_pytest import run_pytest
 
 APP = """
 import azure.durable_functions as df
@@ -148,8 +147,7 @@ def sections(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     tests = "".join(f"\n\ndef test_{number}(function_app):\n    app = function_app\n    {step}\n"
                     for number, step in enumerate(STEPS))  # fmt: skip
     (root / "test_steps.py").write_text(HEAD + tests + CASE)
-    command = pytest_command("-q", "--tb=short", "--show-capture=no", ".")
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=240)
+    done = run_pytest("-q", "--tb=short", "--show-capture=no", ".", folder=root, limit=240)
     _, *parts = _SECTION.split(done.stdout)
     return {int(number): text for number, text in zip(parts[::2], parts[1::2], strict=True)}
 

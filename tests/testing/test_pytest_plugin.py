@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from other_pytest import pytest_command
+from other_pytest import pytest_command, run_pytest
 
 from durable_host.errors import ConfigurationError
 from durable_host.testing import FunctionApp
@@ -202,12 +202,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(root: Path) -> Run:
-    return Run(root, pytest_in(root, "-rA", "tests", "broken"))
+    """Of a pytest that is started as readers do it."""
+    command = pytest_command("--strict-markers", "-rA", "tests", "broken")
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100, check=False)
+    return Run(root, done.stdout)
 
 
 def pytest_in(root: Path, *arguments: str) -> str:
-    command = pytest_command("--strict-markers", *arguments)
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100, check=False).stdout
+    return run_pytest("--strict-markers", *arguments, folder=root).stdout
 
 
 def test_pytest_finds_the_plugin() -> None:

@@ -2,11 +2,10 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 from npm_packages import NpmPackages
-from other_pytest import pytest_command
+from other_pytest import run_pytest
 from v2_environment import v2_interpreter
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
@@ -19,11 +18,9 @@ def copied(name: str, tmp_path: Path) -> Path:
 
 def output_of_tests(app: Path, **environ: str) -> str:
     """What pytest prints about the tests of an app, none of which fails."""
-    command = pytest_command("-q", "-rs", "--durable-chaos-seed", "1", "tests")
     clean = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    done = subprocess.run(
-        command, cwd=app, env={**clean, **environ}, capture_output=True, text=True, timeout=100, check=False
-    )
+    arguments = ("-q", "-rs", "--durable-chaos-seed", "1", "tests")
+    done = run_pytest(*arguments, folder=app, environment={**clean, **environ})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
