@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from enum import Enum
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from durable_host.bindings.accounts import Accounts
@@ -12,9 +13,9 @@ from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.clock import SystemClock
 from durable_host.config import HostConfig, StartOptions
 from durable_host.errors import HostError
-from durable_host.host import hub_opening
 from durable_host.host.durable_switch import DurableSwitch
 from durable_host.host.host_storage import HostStorage
+from durable_host.host.hub_opening import adapter_module
 from durable_host.host.launch import PLAIN, Launch
 from durable_host.host.listeners import Listeners
 from durable_host.host.served_app import AppParts, ServedApp, report_problems, served_app
@@ -116,7 +117,7 @@ class AppSwitch:
         """Build a state of the app, start its storage, and report functions that do not run. Raises HostError."""
         app = served_app(self._parts, config, index)
         report_problems(app, self._app)
-        importing = [asyncio.to_thread(hub_opening.import_hub, config)] if app.functions.use_durable else []
+        importing = [asyncio.to_thread(import_module, adapter_module(config))] if app.functions.use_durable else []
         await asyncio.gather(self.storage.ensure_for(app), *importing)
         return app
 

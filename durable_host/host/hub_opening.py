@@ -1,6 +1,5 @@
 """Opens the configured task hub."""
 
-from importlib import import_module
 from pathlib import Path
 
 from durable_host.bindings.accounts import Accounts
@@ -13,9 +12,9 @@ from durable_host.errors import ConfigurationError
 from durable_host.private_files import APP_FOLDER
 
 
-def import_hub(config: HostConfig) -> None:
-    """Import what `open_hub` needs, which takes too long for the event loop."""
-    import_module(f"durable_host.durable.taskhub.{'sqlite' if uses_sqlite(config) else 'azure'}")
+def adapter_module(config: HostConfig) -> str:
+    """What `open_hub` imports, which takes too long for the event loop."""
+    return f"durable_host.durable.taskhub.{'sqlite' if uses_sqlite(config) else 'azure'}"
 
 
 def open_foreign_hub(config: HostConfig, accounts: Accounts, hub_name: str, connection: str) -> TaskHub:

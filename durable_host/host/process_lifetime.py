@@ -21,6 +21,7 @@ from durable_host.config.start_options import Presenter
 from durable_host.errors import EXIT_STOPPED, HostError
 from durable_host.host import late_certificates
 from durable_host.host.code_storage import connection_of_code
+from durable_host.host.early_imports import begin_imports
 from durable_host.host.worker_start import worker_options
 from durable_host.invocation.pool import WorkerPool
 
@@ -71,14 +72,17 @@ class HostServices(Protocol):
 
 async def _serve(config: HostConfig, options: StartOptions) -> int:
     chaos = _chaos_of(config)
-    pool = WorkerPool(worker_options(config, options))
+    worker = worker_options(config, options)
+    pool = WorkerPool(worker)
 
     async def make() -> HostServices:
         # The worker process loads the app while this process imports the code that serves it.
         code_storage = connection_of_code(config)
         indexing = asyncio.create_task(pool.start()) if code_storage is None else None
+        await asyncio.sleep(0)  # The process is started now: a thread that imports would delay it.
         services = await asyncio.to_thread(_import_services)
         _keep_modules()
+        begin_imports(config, worker)
         return services(config, options, pool, indexing, code_storage, chaos)
 
     return await _run_services(make, options.presenter)

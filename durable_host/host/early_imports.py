@@ -1,0 +1,40 @@
+"""Imports what a durable app needs in the host while the worker loads the app, before the host knows its functions.
+
+The app is not served earlier or otherwise if the guess is wrong: then the time would have passed unused.
+"""
+
+import threading
+from contextlib import suppress
+from importlib import import_module
+
+from durable_host.config import HostConfig
+from durable_host.invocation.worker_options import WorkerOptions
+
+_SDK = "durable_functions"
+_V2_FILES = "lib/python3*/site-packages/azure_functions_durable-2*.dist-info"
+"""Below the folder of a virtual environment."""
+_OF_V2 = "durable_host.durable.sidecar.service"
+
+
+def probable_imports(config: HostConfig, worker: WorkerOptions) -> tuple[str, ...]:
+    """The modules that this host will probably need; none if the app's script does not name the durable SDK."""
+    try:
+        if _SDK not in (worker.root / worker.script).read_text("utf-8", "replace"):
+            return ()
+    except OSError:
+        return ()
+    from durable_host.host.hub_opening import adapter_module
+
+    has_v2 = next(worker.executable.parent.parent.glob(_V2_FILES), None) is not None
+    return (adapter_module(config), _OF_V2) if has_v2 else (adapter_module(config),)
+
+
+def begin_imports(config: HostConfig, worker: WorkerOptions) -> None:
+    """Import them in a thread."""
+
+    def run() -> None:
+        for module in probable_imports(config, worker):
+            with suppress(Exception):  # Whoever needs the module imports it again, and reports the error.
+                import_module(module)
+
+    threading.Thread(target=run, name="early imports", daemon=True).start()
