@@ -81,8 +81,11 @@ def plain_response(method: str, status: int, headers: CIMultiDict[str], body: by
     """Head and body of the response; None if it differs from what a function returned in more than three headers."""
     if must_be_empty_body(method, status) or hdrs.CONTENT_LENGTH in headers:
         return None
-    headers[hdrs.CONTENT_LENGTH] = str(len(body))
-    headers.setdefault(hdrs.DATE, rfc822_formatted_time())
-    headers.setdefault(hdrs.SERVER, SERVER_SOFTWARE)
-    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-    return f"HTTP/1.1 {status} {REASON_PHRASES.get(status, '')}\r\n{''.join(lines)}\r\n".encode() + body
+    lines = [f"HTTP/1.1 {status} {REASON_PHRASES.get(status, '')}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines.append(f"Content-Length: {len(body)}")
+    if hdrs.DATE not in headers:
+        lines.append(f"Date: {rfc822_formatted_time()}")
+    if hdrs.SERVER not in headers:
+        lines.append(f"Server: {SERVER_SOFTWARE}")
+    return "\r\n".join((*lines, "", "")).encode() + body

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from yarl import URL
 
 from durable_host.durable.api.client_payload import WEBHOOK_PATH
@@ -105,9 +105,9 @@ class Front:
 
     def express(self, request: PlainRequest) -> ExpressAnswer | None:
         """Begin the answer of a function to a plain request, if nothing but the function decides about the response."""
-        if self._cors is not None or self.access is not None or self.offline_page is not None or self._http is None:
+        if self.access is not None or self.offline_page is not None or self._http is None:
             return None
-        if request.size > self._body_limit:
+        if request.size > self._body_limit or (self._cors is not None and hdrs.ORIGIN in request.headers):
             return None
         method, path = request.method, request.rel_url.raw_path
         match = self._plain.get((method, path)) or self._find_plain(self._http, method, path)

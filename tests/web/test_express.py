@@ -140,6 +140,13 @@ async def test_cors_headers_are_in_each_response() -> None:
                 assert response.headers.get("Access-Control-Allow-Origin") == origin
 
 
+async def test_without_an_origin_cors_makes_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(CorsPolicy(("*",))) as site:
+        site.serve(function("hello"))
+        monkeypatch.setattr(Front, "handle", None)
+        assert await site.get("/hello") == (200, "hello")
+
+
 async def test_headers_of_the_app_are_in_each_response_also_to_mistakes() -> None:
     async with serving() as site:
         site.serve(function("hello"), headers=(("X-App", "mine"),))
