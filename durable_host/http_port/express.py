@@ -21,30 +21,29 @@ LONGEST_HEADER = 32_768
 MOST_HEADERS = 100
 """The most headers of a request, as in Azure's web server."""
 LONGEST_BODY = 65_536
-"""Of a plain request. It is in memory when the request is handled."""
+"""Of a plain request."""
 
 
 class PlainRequest:
-    """A request with a small body that has arrived. The members with the names of aiohttp's have the same values."""
+    """A request with a small body, or none. The members with the names of aiohttp's have the same values.
 
-    __slots__ = ("_body", "headers", "host", "method", "rel_url")
+    `size` is the number of bytes of the body.
+    """
+
+    __slots__ = ("_body", "headers", "host", "method", "rel_url", "size")
     scheme = "http"
 
-    def __init__(self, message: RawRequestMessage, host: str, body: StreamReader) -> None:
+    def __init__(self, message: RawRequestMessage, host: str, body: StreamReader, size: int) -> None:
         self.method: str = message.method
         self.headers: CIMultiDictProxy[str] = message.headers
         self.host = host
         self.rel_url: URL = message.url
+        self.size = size
         self._body = body
 
-    @property
-    def size(self) -> int:
-        """The number of bytes of the body."""
-        return 0 if self._body is EMPTY_PAYLOAD else self._body.total_bytes
-
-    def take_body(self) -> bytes:
-        """The body, once."""
-        return b"" if self._body is EMPTY_PAYLOAD else self._body.read_nowait()
+    async def read(self) -> bytes:
+        """The body, once. Raises ConnectionError if the client disconnects before it has sent all of it."""
+        return await self._body.read()
 
 
 ExpressAnswer = Coroutine[Any, Any, bytes | web.StreamResponse]
@@ -72,9 +71,12 @@ def plain_request(message: RawRequestMessage, body: StreamReader) -> PlainReques
     raw = b"".join(chain.from_iterable(message.raw_headers))
     if len(raw) > LONGEST_HEADER or not raw.isascii():
         return None
-    if body is not EMPTY_PAYLOAD and not (body.is_eof() and body.total_bytes <= LONGEST_BODY):
-        return None
-    return PlainRequest(message, host, body)
+    if body is EMPTY_PAYLOAD:
+        return PlainRequest(message, host, body, 0)
+    length = headers.get(hdrs.CONTENT_LENGTH, "")
+    return (
+        PlainRequest(message, host, body, int(length)) if length.isdecimal() and int(length) <= LONGEST_BODY else None
+    )
 
 
 def plain_response(method: str, status: int, headers: CIMultiDict[str], body: bytes) -> bytes | None:

@@ -76,6 +76,8 @@ class HttpConnection(ExpressConnection):
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
+        if self._last_body is not None and not self._last_body.is_eof():
+            self._last_body.set_exception(exc or ConnectionResetError("Connection lost"))
         if self._lost is not None:
             self._lost.set()
 

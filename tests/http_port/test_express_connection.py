@@ -13,10 +13,20 @@ from aiohttp import web
 from loop_time import skip
 from multidict import CIMultiDict
 
-from durable_host.http_port import ConnectionTimes, ExpressAnswer, HttpPort, PlainRequest, plain_response
+from durable_host.http_port import (
+    BODY_MISTAKES,
+    ConnectionTimes,
+    ExpressAnswer,
+    HttpPort,
+    PlainRequest,
+    body_refusal,
+    guarded,
+    plain_response,
+)
 
 LONG = 60.0
 CLOSE_WITHIN = 2.0
+LIMIT = 1000
 HEAD = b"Host: localhost\r\n\r\n"
 
 
@@ -36,15 +46,15 @@ class World:
         path = request.rel_url.raw_path
         if path == "/bug":
             raise ZeroDivisionError
-        return None if path.startswith("/usual") else self._express(request.method, path)
+        return None if path.startswith("/usual") else self._express(request, path)
 
     async def handle(self, request: web.Request) -> web.Response:
-        return web.Response(text=await self._run(request.path))
+        return web.Response(text=await request.text() + await self._run(request.path))
 
     async def open(self, **times: float) -> None:
         limits = ConnectionTimes(**{"headers": LONG, **times})
         self.port = HttpPort(
-            self.handle, body_limit=1000, close_within=CLOSE_WITHIN, times=limits, express=self.express
+            guarded(self.handle, LIMIT), body_limit=LIMIT, close_within=CLOSE_WITHIN, times=limits, express=self.express
         )
         await self.port.start_listening("127.0.0.1", 0)
         assert self.port._listener is not None
@@ -53,8 +63,12 @@ class World:
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self._number)
 
-    async def _express(self, method: str, path: str) -> bytes | web.StreamResponse:
-        answer = plain_response(method, 200, CIMultiDict(), (await self._run(path)).encode())
+    async def _express(self, request: PlainRequest, path: str) -> bytes | web.StreamResponse:
+        try:
+            text = (await request.read()).decode() + await self._run(path)
+        except BODY_MISTAKES as error:
+            return body_refusal(request, error, LIMIT)
+        answer = plain_response(request.method, 200, CIMultiDict(), text.encode())
         assert answer is not None
         return answer
 
@@ -138,6 +152,54 @@ async def test_a_call_goes_on_without_its_client(world: World, path: str, caplog
     assert await body_of(reader) == b"/next"
     writer.close()
     assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
+
+
+@pytest.mark.parametrize("path", ["/", "/usual"])
+async def test_a_body_may_come_later(world: World, path: str) -> None:
+    reader, writer = await world.connect()
+    for body in (b"abc", b"def"):
+        writer.write(f"POST {path} HTTP/1.1\r\nContent-Length: 3\r\n".encode() + HEAD)
+        for piece in (body[:1], body[1:]):
+            await asyncio.sleep(0.005)
+            writer.write(piece)
+        assert await body_of(reader) == body + path.encode()
+    writer.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/usual"])
+async def test_a_body_that_stops_coming_ends_its_connection(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    await world.open(body=LONG)
+    reader, writer = await world.connect()
+    writer.write(f"POST {path} HTTP/1.1\r\nContent-Length: 3\r\n".encode() + HEAD + b"ab")
+    ending = asyncio.ensure_future(reader.read())
+    while not ending.done():
+        await asyncio.sleep(0.005)
+        skip(LONG)
+    assert await ending == b""
+    await world.port.close()
+    assert world.begun == []
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
+    writer.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/usual"])
+@pytest.mark.parametrize("ends_politely", [True, False])
+async def test_a_client_that_leaves_before_its_body_is_complete_starts_nothing(
+    world: World, path: str, ends_politely: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await world.connect()
+    writer.write(f"POST {path} HTTP/1.1\r\nContent-Length: 3\r\n".encode() + HEAD + b"ab")
+    await asyncio.sleep(0.005)
+    if ends_politely:
+        writer.write_eof()
+        await reader.read()
+    else:
+        writer.transport.abort()
+    await world.port.close()
+    assert world.begun == []
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
+    writer.close()
 
 
 @pytest.mark.parametrize("prefix", ["", "/usual"])

@@ -134,7 +134,8 @@ class HttpTrigger:
     async def express(self, request: PlainRequest, match: RouteMatch[FunctionMetadata]) -> bytes | web.StreamResponse:
         """Like `handle`, for a function that `takes_express`."""
         with self._invoker.held() as workers:
-            answer = await self._answer(request, match, request.take_body(), workers, new_invocation_id())
+            body = await request.read() if request.size else b""
+            answer = await self._answer(request, match, body, workers, new_invocation_id())
             return plain_response(request.method, *answer) or PlainResponse(*answer)
 
     async def _answer(
