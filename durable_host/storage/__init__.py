@@ -20,7 +20,7 @@ from durable_host.storage.leased_message import LeasedMessage
 from durable_host.storage.message_leases import HoldTimes, MessageLeases
 from durable_host.storage.poll_backoff import PollBackoff
 from durable_host.storage.queue_xml import PutMessage, QueueMessage
-from durable_host.storage.queues import QueueService
+from durable_host.storage.queues import PolledMessages, QueueService
 from durable_host.storage.table_codec import EdmDateTime, EdmGuid, Entity, Int64
 from durable_host.storage.table_transactions import Operation
 from durable_host.storage.tables import Page, TableService
@@ -43,6 +43,7 @@ __all__ = [
     "Operation",
     "Page",
     "PollBackoff",
+    "PolledMessages",
     "PreconditionFailed",
     "PutMessage",
     "QueueMessage",

@@ -1,6 +1,7 @@
 """The queue service: the requests that the task hub and queue triggers use."""
 
 import math
+from typing import NamedTuple
 from urllib.parse import quote
 
 from durable_host.storage import queue_xml
@@ -10,6 +11,15 @@ from durable_host.storage.resource_names import names_of
 from durable_host.storage.transport import HttpChannel
 
 MAX_MESSAGE_BYTES = 65_536
+
+
+class PolledMessages(NamedTuple):
+    """What a poll received. `may_lack_some` is true if the response to an earlier attempt was lost, which may have
+    hidden messages that are not in `messages`.
+    """
+
+    messages: list[QueueMessage]
+    may_lack_some: bool
 
 
 class QueueService:
@@ -73,9 +83,13 @@ class QueueService:
 
     async def get(self, queue: str, count: int = 32, visibility: float = 30.0) -> "list[QueueMessage]":
         """Receive up to `count` (1 to 32) messages and hide them for `visibility` (1 second to 7 days)."""
+        return (await self.poll(queue, count, visibility)).messages
+
+    async def poll(self, queue: str, count: int = 32, visibility: float = 30.0) -> PolledMessages:
+        """Like `get`, for callers that rely on the queue being empty if nothing comes."""
         query = (("numofmessages", str(count)), ("visibilitytimeout", str(max(1, math.ceil(visibility)))))
         reply = await self._channel.send("GET", f"/{queue}/messages", query)
-        return queue_xml.read_messages(reply.body)
+        return PolledMessages(queue_xml.read_messages(reply.body), may_lack_some=reply.after_retry)
 
     async def peek(self, queue: str, count: int = 32) -> "list[QueueMessage]":
         """Look at up to `count` visible messages without receiving them."""

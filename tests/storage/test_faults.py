@@ -232,3 +232,14 @@ async def test_requests_survive_a_server_that_closes_idle_connections(script: Sc
         for name in ("one", "two", "three"):
             assert await account.queues.create(name)
     assert script.requests == 3
+
+
+@pytest.mark.parametrize("first", [None, answer("500 Internal Server Error")])
+async def test_a_poll_says_that_an_earlier_attempt_may_have_hidden_messages(
+    script: Script, first: bytes | None
+) -> None:
+    nothing = answer("200 OK", body="<QueueMessagesList />")
+    script.answers = [nothing, first, nothing]
+    async with script.account() as account:
+        assert await account.queues.poll("work") == ([], False)
+        assert await account.queues.poll("work") == ([], True)

@@ -46,7 +46,7 @@ class RecordingAccount:
         self.remaining = changes
         self.refused.clear()
 
-    def since(self, mark: int, *, without: tuple[str, ...] = ("get", "get_row")) -> list[str]:
+    def since(self, mark: int, *, without: tuple[str, ...] = ("get", "poll", "get_row")) -> list[str]:
         """Requests from number `mark` on, as `service.method`, polls and renewals left out."""
         return [
             f"{service}.{method}"

@@ -65,10 +65,12 @@ async def test_a_message_that_an_outage_keeps_back_returns_soon_after_it(
     queue = HubNames.of(hub_name, 4).queue_of("abc123")
     client = await open_azure(worker=False, on=RecordingAccount(storage))
     await put(client, storage, queue)
-    receive = account.queues.get
+    receive = account.queues.poll
 
     async def received_often(*arguments: Any) -> Any:
-        return [msgspec.structs.replace(one, dequeue_count=_DEQUEUES) for one in await receive(*arguments)]
+        polled = await receive(*arguments)
+        messages = [msgspec.structs.replace(one, dequeue_count=_DEQUEUES) for one in polled.messages]
+        return polled._replace(messages=messages)
 
     hidden: asyncio.Queue[float] = asyncio.Queue()
 
@@ -77,7 +79,7 @@ async def test_a_message_that_an_outage_keeps_back_returns_soon_after_it(
             hidden.put_nowait(arguments[3])
         return storage_error(status, "Code", "not now") if (asked, how) == (service, method) else None
 
-    account.queues.get = received_often
+    account.queues.poll = received_often
     account.answer = no_answer
     await open_azure()
     async with time_limit():

@@ -181,6 +181,34 @@ async def test_several_copies_are_received_before_a_partition_is_released(
     assert await count_messages() == 0
 
 
+@pytest.mark.parametrize("is_retried", [True, False])
+async def test_a_poll_whose_response_is_lost_does_not_show_that_its_queue_is_empty(
+    open_world: OpenWorld, account: RecordingAccount, queue: str, count_messages: CountMessages, is_retried: bool
+) -> None:
+    """It may have hidden the copy: the next attempt, or the next poll, finds nothing."""
+    poll = account.queues.poll
+    state = "not yet"
+
+    async def lose_one(*arguments: Any) -> Any:
+        nonlocal state
+        polled = await poll(*arguments)
+        if state != "next" or not polled.messages:
+            return polled
+        state = "lost"
+        if not is_retried:
+            raise StorageUnavailable(0, "Unavailable", "the response is lost")
+        return (await poll(*arguments))._replace(may_lack_some=True)
+
+    account.queues.poll = lose_one
+    world = await open_world(max_polling_interval=0.2)
+    await consume(world)
+    state = "next"
+    async with time_limit():
+        await hand_over(world, queue)
+    assert state == "lost"
+    assert await count_messages() == 0
+
+
 async def test_a_copy_that_could_not_be_read_is_received_again_before_a_partition_is_released(
     open_world: OpenWorld, queue: str, count_messages: CountMessages
 ) -> None:

@@ -7,6 +7,7 @@ Source: docs/protocol/task-hub-storage-queues.md#control-queues,
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable
 
@@ -18,7 +19,7 @@ from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage
 from durable_host.durable.taskhub.azure.reading import Message
 from durable_host.durable.taskhub.azure.reception import Reception
 from durable_host.durable.taskhub.azure.start_filter import filter_start
-from durable_host.storage import NotFound, QueueMessage, StorageError
+from durable_host.storage import NotFound, PolledMessages, QueueMessage, StorageError
 from durable_host.timestamp import TICKS_PER_SECOND
 
 RowReader = Callable[[str], Awaitable[InstanceState | None]]
@@ -41,6 +42,7 @@ class ControlPoller:
         self._is_stopped = False
         self._woken = asyncio.Event()
         self._backoff = reception.poll_backoff()
+        self._lost_until = 0.0
 
     def stop(self) -> None:
         """Make `run` end after the current request."""
@@ -59,12 +61,14 @@ class ControlPoller:
                 continue
             try:
                 hold, began = self._deliveries.control_hold, time.monotonic()
-                got = await self._get(hold)
+                got, may_lack_some = await self._poll(hold)
+                if may_lack_some:
+                    self._response_was_lost(hold)
                 self._outage.recovered(self.queue)
                 if got:
                     self._backoff.reset()
                     await self._handle(got, hold)
-                if len(got) < self._options.control_queue_batch_size:
+                if len(got) < self._options.control_queue_batch_size and began >= self._lost_until:
                     self._deliveries.starts.emptied(self.queue)
                     self._deliveries.unconfirmed.emptied(self.queue, began)
                 if got:
@@ -73,13 +77,20 @@ class ControlPoller:
                 self._outage.failed(self.queue, error)
             await self._pause(self._backoff.after_empty_poll())
 
-    async def _get(self, hold: float) -> list[QueueMessage]:
+    async def _poll(self, hold: float) -> PolledMessages:
         """Return the next messages. Creates the queue if only the Partitions table knows it."""
         try:
-            return await self._queues.get(self.queue, self._options.control_queue_batch_size, hold)
+            return await self._queues.poll(self.queue, self._options.control_queue_batch_size, hold)
         except NotFound:
             await self._queues.create(self.queue)
-        return []
+        except StorageError:
+            self._response_was_lost(hold)
+            raise
+        return PolledMessages([], may_lack_some=False)
+
+    def _response_was_lost(self, hold: float) -> None:
+        """Until its messages are visible again, a poll that finds nothing does not show that the queue is empty."""
+        self._lost_until = time.monotonic() + math.ceil(hold)
 
     async def filter_start(self, held: HeldHubMessage, message: TaskMessage, dequeued_at: int) -> bool:
         """True when a start message may be delivered. Otherwise it was deleted or released."""
