@@ -1,9 +1,11 @@
 """Calls between the process of a test and its host, here both in one process."""
 
 import asyncio
+import gc
 import os
+import pickle
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from durable_host.durable.api.errors import InstanceNotFound, UnknownFunction
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import InstanceExists
-from durable_host.testing.live.call_channel import CallChannel, ChannelClosed
+from durable_host.testing.live.call_channel import CallChannel, ChannelClosed, _Frame
 
 
 class Ends:
@@ -164,3 +166,36 @@ async def test_an_error_that_cannot_be_sent_is_described(ends: Ends) -> None:
     with pytest.raises(RuntimeError, match="Local: no"):
         await _raised(ends, Local("no"))
     assert await ends.call("echo", 1) == [1]
+
+
+def test_a_call_that_arrives_when_the_loop_ends_leaves_no_coroutine_behind(recwarn: pytest.WarningsRecorder) -> None:
+    loop = asyncio.new_event_loop()
+    near, far = Pipe()
+    closed = threading.Event()
+    scheduled = threading.Event()
+    loop.call_soon_threadsafe = _noted(loop.call_soon_threadsafe, scheduled)  # type: ignore[method-assign]
+    answered: list[str] = []
+
+    async def answer(name: str, arguments: Sequence[Any]) -> None:
+        answered.append(name)
+
+    channel = CallChannel(near, loop, answer, closed.set)
+    far.send(_Frame("call", 0, "late", pickle.dumps(())))
+    assert scheduled.wait(30)
+    loop.close()
+    channel.close()
+    far.close()
+    channel._reader.join(30)
+    gc.collect()
+    assert answered == []
+    assert [str(one.message) for one in recwarn if one.category is RuntimeWarning] == []
+
+
+def _noted(schedule: Callable[..., Any], scheduled: threading.Event) -> Callable[..., Any]:
+    def call(*arguments: Any, **options: Any) -> Any:
+        try:
+            return schedule(*arguments, **options)
+        finally:
+            scheduled.set()
+
+    return call

@@ -62,6 +62,7 @@ class CallChannel:
         self._ending = threading.Lock()
         self._numbers = itertools.count()
         self._waiting: dict[int, Future[Any]] = {}
+        self._answering: set[asyncio.Task[None]] = set()
         self._is_open = True
         self._reader = threading.Thread(target=self._read, name="live app", daemon=True)
         self._reader.start()
@@ -107,7 +108,7 @@ class CallChannel:
             while True:
                 frame: _Frame = self._connection.recv()
                 if frame.kind == "call":
-                    asyncio.run_coroutine_threadsafe(self._answered(frame), self._loop)
+                    self._loop.call_soon_threadsafe(self._begin, frame)
                     continue
                 future = self._waiting.pop(frame.number, None)
                 if future is None:
@@ -123,6 +124,12 @@ class CallChannel:
             if future is not None:
                 future.set_exception(ChannelClosed())
         self._closed()
+
+    def _begin(self, frame: _Frame) -> None:
+        """Answer a call. This runs on the loop, since one that has ended would never await a coroutine made before."""
+        answering = self._loop.create_task(self._answered(frame))
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
 
     async def _answered(self, frame: _Frame) -> None:
         answer = await self._answer_to(frame)
