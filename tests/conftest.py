@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fast_start  # first: it decides what is kept of the following
+import forked_hosts
 import forked_workers
 import pytest
 from batched_messages import BatchedMessages
@@ -37,6 +38,7 @@ FOLDERS_WITH_THREADS = ("sample", "testing")
 
 def pytest_configure(config: pytest.Config) -> None:
     forked_workers.install(fork_worker_template, order_worker)
+    forked_hosts.install()
     dist = config.getoption("dist", "no")
     is_worker = hasattr(config, "workerinput")  # of pytest-xdist
     if is_worker or dist == "no":

@@ -39,6 +39,31 @@ class HostNotReady(HostError):
         self.host_code = host_code
 
 
+def start_process(
+    program: str,
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    folder: Path,
+    inherited: Sequence[int],
+    errors: IO[bytes] | None,
+) -> "subprocess.Popen[str]":
+    """Start Python code with arguments, in a session or process group of its own. Its standard output is a pipe."""
+    detached: dict[str, Any] = {"start_new_session": True, "pass_fds": tuple(inherited)}
+    if sys.platform == "win32":
+        detached = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        cwd=folder,
+        env=dict(environ),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        encoding="utf-8",
+        errors="replace",
+        **detached,
+    )
+
+
 class HostProcess:
     """A host process. The constructor starts it. Ctrl-C in the terminal does not reach it: call `stop`.
 
@@ -60,21 +85,13 @@ class HostProcess:
         self._log = log
         self._last: deque[str] = deque(maxlen=_KEPT_LINES)
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        program = f"{_PATH}{prelude}{_MAIN}"
-        command = [sys.executable, "-c", program, str(Path(durable_host.__file__).parent.parent), "start"]
-        detached: dict[str, Any] = {"start_new_session": True, "pass_fds": tuple(inherited)}
-        if sys.platform == "win32":
-            detached = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-        self._process = subprocess.Popen(
-            [*command, *arguments, "--output", "json"],
-            cwd=folder,
-            env=dict(environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            encoding="utf-8",
-            errors="replace",
-            **detached,
+        self._process = start_process(
+            f"{_PATH}{prelude}{_MAIN}",
+            [str(Path(durable_host.__file__).parent.parent), "start", *arguments, "--output", "json"],
+            environ,
+            folder,
+            inherited,
+            errors,
         )
         self._reader = threading.Thread(target=self._read, name="host-output", daemon=True)
         self._reader.start()

@@ -9,6 +9,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import runpy
 import select
 import signal
@@ -41,6 +42,8 @@ MODULES = (
     "uvloop",
     "watchfiles",
 )
+OF_TESTS = ("pytest", "unittest")
+"""Programs that are forked from a process with the following modules too."""
 OF_PYTEST = (
     "durable_host.testing",
     "durable_host.testing.function_app",
@@ -50,6 +53,8 @@ OF_PYTEST = (
     "pytest_asyncio.plugin",
     "unittest.main",
 )
+_OF_THE_INTERPRETER = re.compile(r"PYTHON[A-Z]")
+"""Others that begin with PYTHON are settings of Azure Functions."""
 _OWN_SETTINGS = ("PYTHONPATH", "PYTHONUNBUFFERED")
 """Settings of the interpreter that the template has too, or that only workers read."""
 ORDERS = 3
@@ -92,7 +97,7 @@ def can_fork(settings: Mapping[str, str]) -> bool:
     return (
         sys.platform == "linux"
         and "COVERAGE_PROCESS_CONFIG" not in os.environ
-        and not any(name.startswith("PYTHON") and name not in _OWN_SETTINGS for name in settings)
+        and not any(_OF_THE_INTERPRETER.match(name) and name not in _OWN_SETTINGS for name in settings)
     )
 
 
@@ -103,18 +108,26 @@ def fork_host(
     errors: int | None = None,
     *,
     program: str = "durable_host",
+    inherited: Sequence[int] = (),
 ) -> ForkedHost:
     """Run `func` with these arguments, in a session of its own. Its output is one text.
 
-    With the descriptor `errors`, what it writes to stderr goes there. Other programs are `pytest` and `unittest`.
+    With the descriptor `errors`, what it writes to stderr goes there. Other programs are `pytest`, `unittest`, and
+    Python code as for `python -c`. The program has the descriptor `inherited`, with the same number.
     """
     output, written = os.pipe()
     end, ended = os.pipe()
-    request = {"program": program, "arguments": arguments, "folder": str(folder), "environment": dict(environment)}
-    descriptors = [written, ended, written if errors is None else errors]
+    request = {
+        "program": program,
+        "arguments": arguments,
+        "folder": str(folder),
+        "environment": dict(environment),
+        "inherited": inherited,
+    }
+    descriptors = [written, ended, written if errors is None else errors, *inherited]
     try:
         with _LOCK:
-            pid = _ask(json.dumps(request).encode(), descriptors, *(() if program == "durable_host" else ("pytest",)))
+            pid = _ask(json.dumps(request).encode(), descriptors, *(("pytest",) if program in OF_TESTS else ()))
     finally:
         os.close(written)
         os.close(ended)
@@ -219,28 +232,35 @@ def _serve(requests: socket.socket, workers: WorkerTemplate, orders: _Orders) ->
                 of_hosts = orders.of_hosts.fileno()
                 orders.forget()
                 if request:
-                    _become_host(descriptors[0], descriptors[2], of_hosts)
+                    _become_host(descriptors[0], descriptors[2], of_hosts, descriptors[3:], request["inherited"])
                 else:
                     workers.serve(_keep_only(descriptors[0]))
                     run_worker()
                 return request
             os.close(descriptors[0])
             if request:
-                os.close(descriptors[2])
+                for descriptor in descriptors[2:]:
+                    os.close(descriptor)
                 process = os.pidfd_open(pid)
                 ends[process] = pid, descriptors[1]
                 poll.register(process, select.POLLIN)
             requests.send(str(pid).encode())
 
 
-def _become_host(output: int, errors: int, orders: int) -> None:
-    """What `subprocess.Popen` does between fork and exec."""
+def _become_host(output: int, errors: int, orders: int, given: Sequence[int], inherited: Sequence[int]) -> None:
+    """What `subprocess.Popen` does between fork and exec. The `given` descriptor becomes the `inherited` one."""
     os.setsid()
     os.dup2(output, 1)
     os.dup2(errors, 2)
     _read_nothing()
     os.dup2(orders, ORDERS)
-    os.closerange(ORDERS + 1, 1 << 10)
+    first = ORDERS + 1
+    for descriptor, number in zip(given, inherited, strict=True):
+        os.dup2(descriptor, number)
+        os.set_inheritable(number, True)
+        os.closerange(first, number)
+        first = number + 1
+    os.closerange(first, 1 << 10)
 
 
 def _keep_only(requests: int) -> socket.socket:
@@ -300,7 +320,11 @@ def main() -> None:
     sys.argv[1:] = request["arguments"]
     sys.path.insert(0, request["folder"])
     try:
-        runpy.run_module(request["program"], run_name="__main__", alter_sys=True)
+        if request["program"] in ("durable_host", *OF_TESTS):
+            runpy.run_module(request["program"], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv[0] = "-c"
+            exec(request["program"], {"__name__": "__main__"})
     except SystemExit as ending:
         if ending.code is not None and not isinstance(ending.code, int):
             print(ending.code, file=sys.stderr)

@@ -58,6 +58,17 @@ def test_a_forked_program_has_its_own_folder_environment_and_exit_code(tmp_path:
     assert "Traceback" in output
 
 
+def test_forked_code_inherits_a_descriptor(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    code = f"import os, sys; os.write({writer}, sys.argv[1].encode()); print(os.getcwd()); sys.exit(3)"
+    host = fork_host(["given"], tmp_path, {}, program=code, inherited=[writer])
+    os.close(writer)
+    with open(reader, encoding="utf-8") as file:
+        assert file.read() == "given"
+    assert host.stdout.read() == f"{tmp_path}\n"
+    assert host.wait(60) == 3
+
+
 def test_a_forked_program_that_runs_has_no_exit_code(tmp_path: Path) -> None:
     root = write_app(tmp_path, {"function_app.py": WAITS})
     host = fork_host(["start", "--port", "0", "--no-azurite"], root, SETTINGS)
@@ -99,6 +110,7 @@ def without_times(output: str) -> str:
 
 def test_settings_of_the_interpreter_need_a_start_of_their_own() -> None:
     assert not can_fork({"PYTHONDEVMODE": "1"})
+    assert can_fork({"PYTHON_ENABLE_INIT_INDEXING": "1"}) == can_fork({})
 
 
 def test_a_template_that_has_ended_is_replaced(tmp_path: Path) -> None:
