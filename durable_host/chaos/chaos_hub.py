@@ -165,8 +165,8 @@ class ChaosHub:
             await self._send_again(one)
         return messages
 
-    async def next_activity(self) -> ReceivedMessage:
-        return (await self._activities.next(1))[0]
+    async def next_activities(self, most: int) -> list[ReceivedMessage]:
+        return await self._activities.next(most)
 
     async def load_history(self, instance_id: str) -> LoadedHistory:
         load = partial(self.hub.load_history, instance_id)
@@ -227,7 +227,7 @@ class ChaosHub:
         await self.hub.restore_start(instance)
 
     async def _receive_activity(self) -> list[ReceivedMessage]:
-        return [await self.hub.next_activity()]
+        return await self.hub.next_activities(1)
 
     def _delay_of(self, received: ReceivedMessage) -> float:
         """Return the delay of a message, which only its first delivery has."""

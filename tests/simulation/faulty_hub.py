@@ -74,11 +74,11 @@ class FaultyHub:
             if present := [message for message in received if message not in late]:
                 return present
 
-    async def next_activity(self) -> ReceivedMessage:
+    async def next_activities(self, most: int) -> list[ReceivedMessage]:
         await self._step()
-        request = await self.inner.next_activity()
+        requests = await self.inner.next_activities(most)
         await self._step()
-        return request
+        return requests
 
     async def load_history(self, instance_id: str) -> Any:
         return await self._guarded(self.inner.load_history, instance_id)

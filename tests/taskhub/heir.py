@@ -51,7 +51,7 @@ class Heir:
 
     async def _take_requests(self) -> None:
         while True:
-            request = await self._hub.next_activity()
+            (request,) = await self._hub.next_activities(1)
             result = self._results.get(request.message.id)
             async with self._lock:
                 if result is not None:

@@ -107,7 +107,8 @@ async def receive(hub: TaskHub, count: int) -> list[ReceivedMessage]:
 
 async def receive_activity(hub: TaskHub) -> ReceivedMessage:
     async with time_limit():
-        return await hub.next_activity()
+        (request,) = await hub.next_activities(1)
+    return request
 
 
 async def nothing_more(hub: TaskHub, instance_id: str) -> None:

@@ -73,7 +73,7 @@ async def test_requests_are_shared_among_the_slots_without_doubles(hub: TaskHub)
 
     async def slot():
         while len(seen) < 30:
-            request = await hub.next_activity()
+            (request,) = await hub.next_activities(1)
             seen.append(request.message.event.event_id)
             await hub.discard([request])
 

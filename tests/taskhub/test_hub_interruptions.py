@@ -215,9 +215,11 @@ async def _next_for(hub: TaskHub, instance_id: str) -> ReceivedMessage:
 
 async def _next_request_of(hub: TaskHub, instance_id: str) -> ReceivedMessage:
     async with time_limit():
-        while (request := await hub.next_activity()).message.target.instance_id != instance_id:
+        while True:
+            (request,) = await hub.next_activities(1)
+            if request.message.target.instance_id == instance_id:
+                return request
             await hub.discard([request])
-        return request
 
 
 def _episode(*events: HistoryEvent) -> list[HistoryEvent]:

@@ -93,7 +93,7 @@ async def test_commits_of_one_turn_do_not_take_more_requests_than_may_be_held(
     for name in names:
         await create(hub, name)
     started = await receive(hub, 6)
-    slot = await waiting(hub, hub.next_activity(), schema.ACTIVITY)
+    slot = await waiting(hub, hub.next_activities(1), schema.ACTIVITY)
     slot.cancel()
     await asyncio.wait([slot])
     calls: dict[str, list[TaskMessage]] = {
@@ -144,7 +144,7 @@ async def test_a_message_that_cannot_be_read_is_logged_once_even_if_its_transact
 async def test_a_commit_that_cannot_be_submitted_keeps_no_room_for_its_activities(hub: SqliteTaskHub) -> None:
     await create(hub, "a")
     (start,) = await receive(hub, 1)
-    slot = await waiting(hub, hub.next_activity(), schema.ACTIVITY)
+    slot = await waiting(hub, hub.next_activities(1), schema.ACTIVITY)
     slot.cancel()
     await asyncio.wait([slot])
     call = activity(start.message.target)

@@ -63,7 +63,8 @@ class ActivityRunner:
         self._faults = faults
         self._lost = lost
         self._http = http
-        self._free = asyncio.Semaphore(slots)
+        self._slots = slots
+        self._slot_free = asyncio.Event()
         self._running = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -75,27 +76,43 @@ class ActivityRunner:
 
     async def serve(self, group: asyncio.TaskGroup) -> None:
         """Fetch requests until cancelled. The activities run as tasks of `group`."""
+        self._fetching = group.create_task(self._fetch(group))
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._fetching.cancel()
+            await asyncio.wait((self._fetching,))
+
+    async def _fetch(self, group: asyncio.TaskGroup) -> None:
+        """Fetch requests, leave the next ones to another task, and run the first one.
+
+        So a request that was waited for begins at once, and not after everything else that the event loop has to do.
+        """
+        first, *others = await self._next_requests()
+        self._running += 1 + len(others)
+        self._quiet.clear()
+        for request in others:
+            group.create_task(self._run(request))
+        self._fetching = group.create_task(self._fetch(group))
+        await self._run(first)
+
+    async def _next_requests(self) -> list[ReceivedMessage]:
         failures = 0
         while True:
-            await self._free.acquire()
+            while self._running >= self._slots:
+                self._slot_free.clear()
+                await self._slot_free.wait()
             try:
-                request = await self._hub.next_activity()
-            except asyncio.CancelledError:
-                self._free.release()
-                raise
+                requests = await self._hub.next_activities(self._slots - self._running)
             except Exception as error:
-                self._free.release()
                 failures += 1
                 if not isinstance(error, TaskHubUnavailable):
-                    _log.exception("The next activity could not be received: %s", error)
+                    _log.exception("The next activities could not be received: %s", error)
                 await self._faults.wait(_SOURCE, failures, error)
                 continue
             if failures:
-                failures = 0
                 self._faults.worked(_SOURCE)
-            self._running += 1
-            self._quiet.clear()
-            group.create_task(self._run(request))
+            return requests
 
     async def drain(self) -> None:
         """Wait until all running activities have ended."""
@@ -131,8 +148,8 @@ class ActivityRunner:
             )
             await self._give_back(request, None)
         finally:
-            self._free.release()
             self._running -= 1
+            self._slot_free.set()
             if not self._running:
                 self._quiet.set()
 

@@ -266,8 +266,8 @@ class TaskHub(Protocol):
         """Wait for control messages and return those that are there (at least one), in order of arrival."""
         ...
 
-    async def next_activity(self) -> ReceivedMessage:
-        """Wait for one activity request and return it. Called only when a slot to run it is free."""
+    async def next_activities(self, most: int) -> list[ReceivedMessage]:
+        """Wait for activity requests and return those that are there, at least one and at most `most`."""
         ...
 
     async def load_history(self, instance_id: str) -> LoadedHistory:

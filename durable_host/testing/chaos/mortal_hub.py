@@ -72,9 +72,9 @@ class MortalHub(SearchableChaosHub):
         messages = await super().next_control_messages()
         return self._reordered(messages)
 
-    async def next_activity(self) -> ReceivedMessage:
+    async def next_activities(self, most: int) -> list[ReceivedMessage]:
         await self._alive()
-        return await super().next_activity()
+        return await super().next_activities(most)
 
     async def load_history(self, instance_id: str) -> LoadedHistory:
         await self._alive()

@@ -136,11 +136,11 @@ async def test_activity_whose_blob_cannot_be_read_for_a_while_runs_later(
     monkeypatch.setattr(reading, "delay_after_error", lambda *_: 0.0)
     hub = await open_azure(take_all_activities=False)
     account.answer = refusing("blob", "get", 3, 500, "InternalError")
-    waiting = asyncio.ensure_future(hub.next_activity())
+    waiting = asyncio.ensure_future(hub.next_activities(1))
     sender = await open_azure(worker=False, on=RecordingAccount(storage))
     await sender.send(activity(OrchestrationInstance("abc123", new_id()), input='["' + "x" * 70_000 + '"]'))
     async with time_limit():
-        request = await waiting
+        (request,) = await waiting
     assert len(request.message.event.input) > 70_000
     assert account.answer("blob", "get", ()) is None
 

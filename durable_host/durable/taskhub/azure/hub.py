@@ -228,8 +228,8 @@ class AzureTaskHub:
     async def next_control_messages(self) -> list[ReceivedMessage]:
         return await self._worker.deliveries.control.take_all()
 
-    async def next_activity(self) -> ReceivedMessage:
-        return await self._worker.deliveries.activities.take_one()
+    async def next_activities(self, most: int) -> list[ReceivedMessage]:
+        return await self._worker.deliveries.activities.take(most)
 
     @storage_errors_as_unavailable
     async def load_history(self, instance_id: str) -> LoadedHistory:

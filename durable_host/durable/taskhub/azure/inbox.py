@@ -50,10 +50,10 @@ class Inbox:
         self._ready.clear()
         return messages
 
-    async def take_one(self) -> ReceivedMessage:
-        """Wait for a message and return it."""
+    async def take(self, most: int) -> list[ReceivedMessage]:
+        """Wait for messages and return at least one, at most `most`."""
         await self._wait()
-        return self._ready.popleft()
+        return [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
 
     def remove_where(self, unwanted: Callable[[ReceivedMessage], bool]) -> list[ReceivedMessage]:
         """Remove and return messages that no caller has taken yet."""

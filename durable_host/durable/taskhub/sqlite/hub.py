@@ -217,8 +217,8 @@ class SqliteTaskHub:
     async def next_control_messages(self) -> list[ReceivedMessage]:
         return await self._receiver.next_control_messages()
 
-    async def next_activity(self) -> ReceivedMessage:
-        return await self._receiver.next_activity()
+    async def next_activities(self, most: int) -> list[ReceivedMessage]:
+        return await self._receiver.next_activities(most)
 
     async def load_history(self, instance_id: str) -> LoadedHistory:
         if self._new_instances.take(instance_id):

@@ -81,8 +81,8 @@ class Receiver:
                 return received
             await self._wait(schema.CONTROL, seen, _earliest(signal.check_at, self.results.next_due))
 
-    async def next_activity(self) -> ReceivedMessage:
-        """Wait for an activity request and return it."""
+    async def next_activities(self, most: int) -> list[ReceivedMessage]:
+        """Wait for activity requests and return at least one, at most `most`."""
         signal = self._signals[schema.ACTIVITY]
         while True:
             seen = signal.version
@@ -92,9 +92,10 @@ class Receiver:
             if self._room >= 0 and signal.must_check(self._clock.now()):
                 self._requests += (await self._take(schema.ACTIVITY, _REQUEST_BATCH)).messages
             if self._requests:
-                request = self._requests.popleft()
-                request.received_time = self._clock.now()
-                return request
+                requests = [self._requests.popleft() for _ in range(min(most, len(self._requests)))]
+                for request in requests:
+                    request.received_time = self._clock.now()
+                return requests
             await self._wait(schema.ACTIVITY, seen, signal.check_at)
 
     async def recall(self, instance_id: str) -> list[ReceivedMessage]:
