@@ -149,10 +149,14 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         return tuple(self._last_stderr)
 
     def send(self, header: dict[str, Any], blob: FrameBody | None = None) -> None:
-        """Write a frame. Frames of one iteration of the event loop are sent together."""
+        """Write a frame. With many calls, the frames of one iteration of the event loop are sent together."""
+        frame = encode_to_worker(header, blob.parts if blob is not None else None)
         if not self._outgoing:
+            if len(self._pending) < MANY:
+                self._write(frame)
+                return
             self._loop.call_soon(self._flush)
-        self._outgoing.append(encode_to_worker(header, blob.parts if blob is not None else None))
+        self._outgoing.append(frame)
 
     def open_debugger(self, address: DebuggerAddress) -> None:
         """Make the process listen for a debugger from now on."""
@@ -350,8 +354,11 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
     def _flush(self) -> None:
         frames, self._outgoing = self._outgoing, []
+        self._write(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    def _write(self, data: bytes) -> None:
         if self._stdin is not None and not self._stdin.is_closing():
-            self._stdin.write(frames[0] if len(frames) == 1 else b"".join(frames))
+            self._stdin.write(data)
 
     def _received(self, header: dict[str, Any], blob: bytes) -> None:
         kind = header["k"]
