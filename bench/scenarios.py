@@ -11,6 +11,8 @@ import aiohttp
 from bench.running_host import RunningHost
 
 TERMINAL = ("Completed", "Failed", "Terminated")
+UNDISTURBED = 0.02
+"""Seconds after an event without a request for the status, which would compete with its turn for cores and storage."""
 
 
 class Client:
@@ -103,6 +105,7 @@ async def approvals(client: Client, count: int, log: Path, run: int) -> list[flo
         await client.wait_for(name, ("Running",), 0.02)
         begun[name] = time.time_ns()
         await client.raise_event(name, "Go")
+        await asyncio.sleep(UNDISTURBED)
         await client.wait(name, 0.01)
     lines = await asyncio.to_thread(log.read_text, encoding="utf-8")
     activity_began = dict(line.split() for line in lines.splitlines())
