@@ -62,8 +62,8 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
 class Invoker:
     """Runs functions for all triggers. Has no state of an invocation.
 
-    `running` counts the running attempts, `recent` has the latest that have ended. After a reload (`adopt`), triggers
-    may pass functions of the old app: the current function with the same name runs.
+    `running` counts the running attempts, `ended` those that have ended, and `recent` has the latest of these. After a
+    reload (`adopt`), triggers may pass functions of the old app: the current function with the same name runs.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Invoker:
         self._clock = clock or SystemClock()
         self._present = 0
         self.running = 0
+        self.ended = 0
         self.recent = RecentInvocations()
         self._pipeline = Pipeline(
             bindings=bindings,
@@ -190,6 +191,7 @@ class Invoker:
             raise
         finally:
             self.running -= 1
+            self.ended += 1
         self.recent.add(attempt, reason, log.seconds, response=response)
         return Outcome(
             invocation_id=attempt.invocation_id, return_value=response.return_value, outputs=response.outputs

@@ -10,7 +10,7 @@ import pytest
 from durable_host.testing import app_operations
 from durable_host.testing.app_operations import AppOperations
 from durable_host.testing.kit_patience import SETTING, StillBusy
-from durable_host.testing.live import live_control
+from durable_host.testing.live import live_control, quiescence
 from durable_host.testing.live.live_control import LiveApp
 from durable_host.testing.live.shifted_clock import ShiftedClock
 from durable_host.testing.view_reader import ViewReader
@@ -30,6 +30,7 @@ class Server:
         self.invoker = self
         self.takes_events = False
         self.calls = 1
+        self.ended = 0
         self.looks = 0
         self.looked = asyncio.Event()
 
@@ -73,6 +74,26 @@ async def test_after_a_call_without_an_end_the_app_is_read_at_once(app: LiveApp)
 async def test_after_a_request_without_an_end_the_app_is_read_at_once(app: LiveApp) -> None:
     await app.note_stuck()
     await app.settle_to_read()
+
+
+async def test_a_step_waits_a_moment_for_what_a_test_was_told_of_and_the_whole_time_for_anything_else(
+    app: LiveApp, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quiescence, "MOMENT", 0.001)
+    with pytest.raises(StillBusy):
+        await app.settle()
+    server.app.config.settings[SETTING] = "1000"
+    await app.adapt_waits(0, False)
+    with pytest.raises(StillBusy):
+        await app.settle()
+    server.ended += 1
+    server.looks = 0
+    server.looked.clear()
+    settling = asyncio.create_task(app.settle())
+    await server.looked.wait()
+    assert not settling.done()
+    server.calls = 0
+    await settling
 
 
 async def test_a_report_waits_a_moment_even_if_that_is_the_patience_of_a_test(

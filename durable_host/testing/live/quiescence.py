@@ -5,7 +5,7 @@ import time
 
 from durable_host.host.app_switch import AppSwitch
 from durable_host.storage import StorageError
-from durable_host.testing.kit_patience import MORE_TIME, StillBusy
+from durable_host.testing.kit_patience import MOMENT, MORE_TIME, StillBusy
 from durable_host.testing.live.shifted_clock import ShiftedClock
 from durable_host.triggers.blob.scanner import BlobScanner
 from durable_host.triggers.queue.listener import QueueListener
@@ -22,6 +22,8 @@ class Quiescence:
         self._clock = clock
         self.streams = 0
         """The number of calls that write responses which the test reads piece by piece: nobody waits for them."""
+        self._reported: tuple[str, int] | None = None
+        """The work that a test was told of, and how many calls had ended then."""
 
     @property
     def is_busy(self) -> bool:
@@ -29,8 +31,11 @@ class Quiescence:
         return self._work() is not None
 
     async def settle(self, patience: float | None) -> None:
-        """Wait until nothing runs and no trigger has a message to process. Raises StillBusy after so many seconds."""
-        end = None if patience is None else time.monotonic() + patience
+        """Wait until nothing runs and no trigger has a message to process. Raises StillBusy after so many seconds.
+
+        If that was raised before and no call has ended since, it is raised again after a moment.
+        """
+        begin = time.monotonic()
         quiet = 0
         while quiet < _QUIET_LOOKS:
             await asyncio.sleep(_LOOKS_EVERY)
@@ -39,8 +44,14 @@ class Quiescence:
                 # A message may have been received while the queues were asked.
                 work = await self._waiting_messages() or self._work()
             quiet = 0 if work else quiet + 1
-            if work and end is not None and time.monotonic() > end:
+            if not work or patience is None:
+                continue
+            state = work, self._server.invoker.ended
+            limit = min(patience, MOMENT) if state == self._reported else patience
+            if time.monotonic() > begin + limit:
+                self._reported = state
                 raise StillBusy(f"The host is still busy after {patience:g} s: {work}. {MORE_TIME}")
+        self._reported = None
 
     def _work(self) -> str | None:
         """What this process does at the moment."""
