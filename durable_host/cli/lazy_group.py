@@ -62,7 +62,9 @@ class LazyGroup(click.Group):
         if name in self.elsewhere:
             raise click.UsageError(self.elsewhere[name], ctx)
         if name not in self.commands_of and name not in self.aliases and not name.startswith("-"):
-            meant = suggestion.closest(name, [*self.commands_of, *self.aliases])
+            known = [*self.commands_of, *self.aliases]
+            longer = [one for one in known if one.startswith(f"{name}-")]
+            meant = longer[0] if len(longer) == 1 else suggestion.closest(name, known)
             hint = f" Did you mean '{meant}'?" if meant else ""
             raise click.UsageError(
                 f"unknown command '{args[0]}'.{hint} '{ctx.command_path} --help' lists the commands.", ctx

@@ -300,6 +300,7 @@ def test_standard_streams_that_are_closed_are_opened_on_nothing(tmp_path: Path):
         (["start", "--functions", "--port", "0"], "Option '--functions' requires an argument."),
         (["durable", "get-instances", "--runtime-status"], "Option '--runtime-status' requires an argument."),
         (["stat"], "unknown command 'stat'. Did you mean 'start'?"),
+        (["durable", "start"], "unknown command 'start'. Did you mean 'start-new'?"),
         (["zzz"], "unknown command 'zzz'. 'func --help' lists the commands."),
         (["start", "--prot", "1"], "--port"),
         (["start", "--port", "x"], "'x' is not a valid integer"),

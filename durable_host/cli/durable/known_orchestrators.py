@@ -4,11 +4,10 @@ Only the host of this very app is asked: one on another machine or another port 
 """
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, Final, cast
 
 from durable_host.cli.running_host import HostNotRunning, address_of_host, request_host
-from durable_host.config import HostConfig
+from durable_host.config import HostConfig, suggestion
 from durable_host.errors import ConfigurationError
 from durable_host.host_id import host_id_of
 
@@ -37,9 +36,9 @@ def caution_about(name: str, config: HostConfig) -> str | None:
     if name.casefold() in known:
         return None
     names = sorted(set(known.values()), key=str.lower)
-    close = get_close_matches(name.casefold(), known, 1)
+    meant = suggestion.closest(name, names)
     listed = f"Its orchestrators: {', '.join(names)}." if names else "It has no orchestrators."
-    hint = f" Did you mean '{known[close[0]]}'?" if close else ""
+    hint = f" Did you mean '{meant}'?" if meant else ""
     return f"The host at {address} has no orchestrator '{name}', so the instance fails there. {listed}{hint}"
 
 
