@@ -5,10 +5,13 @@
 
 import os
 import sys
+from pathlib import Path
 
 if __name__ == "__main__" and os.environ.get("PYTHONHASHSEED") != "0":
     # The order of sets decides which task runs first.
     os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
+
+sys.path.append(str(Path(__file__).parents[1]))
 
 import argparse
 import gc
@@ -18,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
+import fast_start  # noqa: F401 - the SDK would import openai-agents
 from mutations import MUTATIONS
 from simulated_world import Outcome
 from simulation import simulate
