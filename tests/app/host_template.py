@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import worker_template
-from worker_template import MOST_BYTES, WorkerTemplate, end_at_once, fork_sibling, fork_template, run_worker
+from worker_template import MOST_BYTES, WorkerTemplate, end_at_once, end_with, fork_sibling, fork_template, run_worker
 
 MODULES = (
     "aiohttp.web",
@@ -202,8 +202,9 @@ class _Orders:
 
 def _serve(requests: socket.socket, workers: WorkerTemplate, orders: _Orders) -> dict[str, Any] | None:
     """Fork a host for each request, and tell when it ends. Returns in the hosts, and None when there is nothing to do:
-    at the end of the tests, and in workers that have ended.
+    at the end of the tests, which is also that of the hosts that still run, and in workers that have ended.
     """
+    template = os.getpid()
     ends: dict[int, tuple[int, int]] = {}  # by the descriptor of the process: its id, and where to tell its exit code
     poll = select.poll()
     poll.register(requests, select.POLLIN)
@@ -232,6 +233,7 @@ def _serve(requests: socket.socket, workers: WorkerTemplate, orders: _Orders) ->
                 of_hosts = orders.of_hosts.fileno()
                 orders.forget()
                 if request:
+                    end_with(template)
                     _become_host(descriptors[0], descriptors[2], of_hosts, descriptors[3:], request["inherited"])
                 else:
                     workers.serve(_keep_only(descriptors[0]))

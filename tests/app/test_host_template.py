@@ -2,8 +2,10 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import host_template
@@ -121,3 +123,24 @@ def test_a_template_that_has_ended_is_replaced(tmp_path: Path) -> None:
     with pytest.raises((OSError, ValueError)):
         fork_host(["--version"], tmp_path, {})
     assert fork_host(["--version"], tmp_path, {}).wait(60) == 0
+
+
+def test_a_forked_host_ends_with_the_process_that_forked_it() -> None:
+    reader, writer = os.pipe()
+    code = f"import os, time; os.write({writer}, b'begins'); time.sleep(60)"
+    forks = f"""
+import pathlib, signal
+import host_template
+host_template.fork_host([], pathlib.Path(), {{}}, program={code!r}, inherited=[{writer}])
+signal.pause()
+"""
+    folder = Path(host_template.__file__).parent
+    with subprocess.Popen([sys.executable, "-c", forks], cwd=folder, pass_fds=[writer]) as process:
+        os.close(writer)
+        with open(reader, "rb") as output:
+            begins = output.read(6)
+            process.terminate()
+            has_ended, _, _ = select.select([reader], [], [], 30)
+            assert begins == b"begins"
+            assert has_ended
+            assert output.read() == b""

@@ -180,13 +180,21 @@ def fork_template(template: WorkerTemplate) -> socket.socket | None:
     None in the workers that come from it.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    parent = os.getpid()
     if os.fork():
         theirs.close()
         return ours
     ours.close()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    end_with(parent)
     template.serve(theirs)
     return None
+
+
+def end_with(parent: int) -> None:
+    """Let this process be killed when its parent ends, however that ends. The parent has a single thread."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _is_standard(name: str) -> bool:
