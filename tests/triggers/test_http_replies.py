@@ -52,6 +52,11 @@ def test_a_json_object_with_a_body_is_a_response_object() -> None:
     assert text_reply('{"body":"\\ud800"}').body == b"?"
 
 
+@pytest.mark.parametrize("name", ["Transfer-Encoding", "content-length", "Connection", "Keep-Alive", "Upgrade"])
+def test_a_response_object_does_not_set_the_headers_of_the_connection(name: str) -> None:
+    assert text_reply(f'{{"body":"x","headers":{{"{name}":"1"}}}}').headers == PLAIN
+
+
 @pytest.mark.parametrize("status", ['"abc"', "42", "[]", "1e999"])
 def test_a_response_object_with_an_impossible_status_is_refused(status: str) -> None:
     with pytest.raises(InvalidReply):

@@ -33,6 +33,10 @@ REPLIES: dict[str, Datum | Exception] = {
     "empty": string(""),
     "bytes": binary(b"\x00\xff"),
     "object": string('{"status": 201, "body": {"a": 1}, "headers": {"x-a": "b"}}'),
+    "framing in an object": string(
+        '{"body": "text", "headers": {"Transfer-Encoding": "chunked", "content-length": 99, "Connection": "close"}}'
+    ),
+    "long": binary(b"x" * 65_537),
     "wrong status": string('{"status": "no", "body": ""}'),
     "headers": Datum("http", HttpReply(200, {"X-A": "1", "x-a": "2", "Date": "today", "Server": "mine"}, body=b"b")),
     "length": Datum("http", HttpReply(200, {"Content-Length": "7", "Connection": "close"}, body=b"body")),
@@ -175,6 +179,18 @@ def test_plain_requests_go_the_short_way(both: Both, runner: asyncio.Runner) -> 
 def test_each_reply_is_sent_alike(both: Both, runner: asyncio.Runner, reply: str, method: str, accept: str) -> None:
     short, usual = runner.run(both.ask(request_of(method, headers=(("reply", reply), ("Accept", accept)))))
     assert short == usual
+
+
+def test_headers_of_the_connection_in_a_response_object_are_not_sent(both: Both, runner: asyncio.Runner) -> None:
+    for answer, _ in runner.run(both.ask(request_of(headers=(("reply", "framing in an object"),)))):
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        assert rest.startswith(b"textHTTP/1.1 ")
+        assert sorted(line for line in head.splitlines() if not line.startswith((b"Server", b"Strict"))) == [
+            b"Content-Length: 4",
+            b"Content-Type: text/plain; charset=utf-8",
+            b"Date: now",
+            b"HTTP/1.1 200 OK",
+        ]
 
 
 @pytest.mark.parametrize(

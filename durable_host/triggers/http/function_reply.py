@@ -7,9 +7,7 @@ from collections.abc import Mapping
 
 from durable_host.invocation.datum import Datum, HttpReply
 from durable_host.invocation.metadata import FunctionMetadata
-from durable_host.triggers.http.reply import TEXT, HttpFunctionReply, bytes_reply, checked_status, text_reply
-
-SET_BY_HOST = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"})
+from durable_host.triggers.http.reply import HttpFunctionReply, bytes_reply, checked_status, sent_headers, text_reply
 
 
 def function_reply(
@@ -39,13 +37,5 @@ def datum_reply(value: Datum) -> HttpFunctionReply:
 
 
 def _of_response(response: HttpReply) -> HttpFunctionReply:
-    headers: list[tuple[str, str]] = []
-    is_typed = response.is_complete or not response.body
-    for name, value in response.headers.items():
-        lowered = name.lower()
-        if lowered not in SET_BY_HOST:
-            headers.append((name, value))
-            is_typed = is_typed or lowered == "content-type"
-    if not is_typed:
-        headers.append(("Content-Type", TEXT))
-    return HttpFunctionReply(checked_status(response.status), tuple(headers), response.body, tuple(response.cookies))
+    headers = sent_headers(response.headers.items(), is_typed=response.is_complete or not response.body)
+    return HttpFunctionReply(checked_status(response.status), headers, response.body, tuple(response.cookies))

@@ -4,7 +4,7 @@ Source: docs/protocol/functions-host-http.md#returned-values
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, cast
 
 import msgspec
@@ -14,6 +14,8 @@ from durable_host.config.expressions import json_primitive
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json; charset=utf-8"
 
+SET_BY_HOST = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"})
+"""Headers of the connection. A function cannot set them."""
 _JSON_BEGINS = frozenset('{["-0123456789tfn \t\r\n')
 
 
@@ -54,12 +56,27 @@ def _response_object(members: Mapping[str, Any]) -> HttpFunctionReply:
     content = _printed(body) if content is None else content
     headers: Any = members.get("headers")
     members_of_headers = cast("dict[str, Any]", headers) if isinstance(headers, dict) else {}
-    pairs = [(name, _printed(value)) for name, value in members_of_headers.items()]
-    if not any(name.lower() == "content-type" for name, _ in pairs):
-        pairs.append(("Content-Type", TEXT))
+    pairs = ((name, _printed(value)) for name, value in members_of_headers.items())
     return HttpFunctionReply(
-        _status(members.get("statuscode", members.get("status"))), tuple(pairs), content.encode("utf-8", "replace")
+        _status(members.get("statuscode", members.get("status"))),
+        sent_headers(pairs, is_typed=False),
+        content.encode("utf-8", "replace"),
     )
+
+
+def sent_headers(pairs: Iterable[tuple[str, str]], *, is_typed: bool) -> tuple[tuple[str, str], ...]:
+    """A function's headers without those that the host sets, with the type of a text if `is_typed` is false and
+    no header says the type.
+    """
+    headers: list[tuple[str, str]] = []
+    for name, value in pairs:
+        lowered = name.lower()
+        if lowered not in SET_BY_HOST:
+            headers.append((name, value))
+            is_typed = is_typed or lowered == "content-type"
+    if not is_typed:
+        headers.append(("Content-Type", TEXT))
+    return tuple(headers)
 
 
 def _status(value: Any) -> int:

@@ -14,9 +14,8 @@ from durable_host.http_port.body_limit import BODY_LIMIT_SETTING, DEFAULT_BODY_L
 from durable_host.invocation.datum import HttpData
 from durable_host.invocation.errors import ClientGone, FunctionFailed
 from durable_host.invocation.http_exchange import Address, RequestHead
-from durable_host.triggers.http.function_reply import SET_BY_HOST
 from durable_host.triggers.http.plain_response import PlainStream
-from durable_host.triggers.http.reply import InvalidReply, checked_status
+from durable_host.triggers.http.reply import SET_BY_HOST, InvalidReply, checked_status
 
 _log = logging.getLogger("Host.Triggers.Http")
 
