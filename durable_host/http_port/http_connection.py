@@ -96,7 +96,7 @@ class HttpConnection(ExpressConnection):
                 self._watch(self._times.body)
         elif is_of_body:
             self._heard = self._loop.time()
-        elif self._began is None:
+        elif data and self._began is None:  # There is none when reading goes on after a pause.
             self._began = self._loop.time()
             self._watch(self._times.headers)
 
