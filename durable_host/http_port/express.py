@@ -1,7 +1,7 @@
 """Plain requests, which a connection answers without aiohttp's request, task and response objects.
 
-They take a third of the host's time for an HTTP request. A function gets the same data of a plain request as of
-aiohttp's request, and the client gets the same bytes.
+aiohttp's objects take a fifth of the host's time for an HTTP request. A function gets the same data of a plain request
+as of aiohttp's request, and the client gets the same bytes.
 """
 
 from collections.abc import Callable, Coroutine
@@ -21,7 +21,7 @@ LONGEST_HEADER = 32_768
 MOST_HEADERS = 100
 """The most headers of a request, as in Azure's web server."""
 LONGEST_BODY = 65_536
-"""Of a plain request."""
+"""Of a plain request, and of a plain response: a longer one is sent without a copy of it."""
 
 
 class PlainRequest:
@@ -80,8 +80,11 @@ def plain_request(message: RawRequestMessage, body: StreamReader) -> PlainReques
 
 
 def plain_response(method: str, status: int, headers: CIMultiDict[str], body: bytes) -> bytes | None:
-    """Head and body of the response; None if it differs from what a function returned in more than three headers."""
-    if must_be_empty_body(method, status) or hdrs.CONTENT_LENGTH in headers:
+    """Head and body of the response; None if it differs from what a function returned in more than three headers.
+
+    None also for a long body.
+    """
+    if len(body) > LONGEST_BODY or must_be_empty_body(method, status) or hdrs.CONTENT_LENGTH in headers:
         return None
     lines = [f"HTTP/1.1 {status} {REASON_PHRASES.get(status, '')}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]

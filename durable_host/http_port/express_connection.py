@@ -3,13 +3,26 @@
 import asyncio
 import types
 from collections.abc import Callable, Coroutine, Generator
+from contextvars import copy_context
 from typing import Any
 
-from aiohttp import ClientConnectionResetError, StreamReader, web
-from aiohttp.http import RawRequestMessage
+from aiohttp import StreamReader, web
+from aiohttp.http import HttpRequestParser, RawRequestMessage
 from aiohttp.http_writer import StreamWriter
 
 from durable_host.http_port.express import Express, ExpressAnswer, plain_request
+
+_NEEDED = (
+    *("_buffer_paused", "_close", "_drain_helper", "_force_close", "_handle_request", "_handler_waiter"),
+    *("_keepalive_handle", "_keepalive_timeout", "_loop", "_messages", "_msg_queue_resume_size"),
+    *("_next_keepalive_close_time", "_parser", "_paused", "_process_keepalive", "_request_factory"),
+    *("_request_in_progress", "_resume_reading_if_drained", "_task_handler", "_waiter"),
+)
+
+
+def is_possible() -> bool:
+    """Whether this version of aiohttp has all that an `ExpressConnection` with `express` uses."""
+    return hasattr(HttpRequestParser, "message_consumed") and all(hasattr(web.RequestHandler, name) for name in _NEEDED)
 
 
 class ExpressConnection(web.RequestHandler):
@@ -51,14 +64,22 @@ class ExpressConnection(web.RequestHandler):
         message, body = self._messages[0]
         if not isinstance(message, RawRequestMessage) or (request := plain_request(message, body)) is None:
             return None
-        answer = express(request)
+        try:
+            answer = express(request)
+        except Exception as error:
+            self.log_exception("Unhandled exception; the request is answered as usual", exc_info=error)
+            return None
         if answer is None:
             return None
-        self._messages.popleft()
-        if self._parser is not None:
-            self._parser.message_consumed()
-        if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
-            self._resume_reading_if_drained()
+        try:
+            self._messages.popleft()
+            if self._parser is not None:
+                self._parser.message_consumed()
+            if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
+                self._resume_reading_if_drained()
+        except BaseException:
+            answer.close()
+            raise
         return answer, message, body
 
     async def _send(self, answer: ExpressAnswer, message: RawRequestMessage, body: StreamReader) -> bool:
@@ -69,16 +90,16 @@ class ExpressConnection(web.RequestHandler):
             return False
         self._request_in_progress = True
         try:
-            response: bytes | web.StreamResponse | Exception = await answer
-        except asyncio.CancelledError:
-            self._has_ended()
-            self.force_close()
-            raise
-        except Exception as error:
-            response = error
-        try:
+            try:
+                response: bytes | web.StreamResponse | Exception = await _in_own_context(answer)
+            except Exception as error:
+                response = error
             if isinstance(response, bytes):
-                await self._send_bytes(response)
+                if self.transport is None or self.transport.is_closing():
+                    return False
+                self.transport.write(response)
+                if self._paused:
+                    await self._drain_helper()
             else:
                 task = self._task_handler or asyncio.current_task()
                 assert task is not None
@@ -88,29 +109,19 @@ class ExpressConnection(web.RequestHandler):
                     return False
         except ConnectionError:
             return False
+        except BaseException:
+            self.force_close()
+            raise
+        finally:
+            self._request_in_progress = False
+            if self._handler_waiter is not None and not self._handler_waiter.done():
+                self._handler_waiter.set_result(None)
         if self._close or self._force_close:
             return False
         self._next_keepalive_close_time = end = self._loop.time() + self._keepalive_timeout
         if self._keepalive_handle is None:
             self._keepalive_handle = self._loop.call_at(end, self._process_keepalive)
         return True
-
-    async def _send_bytes(self, response: bytes) -> None:
-        """Raises ConnectionError."""
-        try:
-            if self.transport is None or self.transport.is_closing():
-                raise ClientConnectionResetError("Cannot write to closing transport")
-            self.transport.write(response)
-            if self._paused:
-                await self._drain_helper()
-        finally:
-            self._has_ended()
-
-    def _has_ended(self) -> None:
-        """Note that no request is being answered."""
-        self._request_in_progress = False
-        if self._handler_waiter is not None:
-            self._handler_waiter.set_result(None)
 
     def _end(self) -> None:
         """End the connection as aiohttp's loop does."""
@@ -129,6 +140,23 @@ def _handler_of(
         return response
 
     return handler
+
+
+@types.coroutine
+def _in_own_context(answer: ExpressAnswer) -> Generator[Any, Any, bytes | web.StreamResponse]:
+    """Run the answer with its own context variables, as a task would: none is left for the next request."""
+    run = copy_context().run
+    resume: Callable[..., Any] = answer.send
+    value: Any = None
+    while True:
+        try:
+            awaited = run(resume, value)
+        except StopIteration as end:
+            return end.value
+        try:
+            resume, value = answer.send, (yield awaited)
+        except BaseException as error:
+            resume, value = answer.throw, error
 
 
 @types.coroutine

@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
+import inspect
 import logging
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 from aiohttp import web
 from loop_time import skip
-from multidict import CIMultiDict
 
 from durable_host.http_port import (
     BODY_MISTAKES,
@@ -20,20 +21,26 @@ from durable_host.http_port import (
     HttpPort,
     PlainRequest,
     body_refusal,
+    express_connection,
     guarded,
-    plain_response,
 )
+from durable_host.http_port.methods import AnyMethodParser
 
 LONG = 60.0
 CLOSE_WITHIN = 2.0
 LIMIT = 1000
+variable = ContextVar("variable", default="none")
 HEAD = b"Host: localhost\r\n\r\n"
 
 
 class World:
-    """Answers with the path: paths below `/usual` in the usual way, those that contain `wait` not before `go_on`."""
+    """Answers with the path: paths below `/usual` in the usual way, those that contain `wait` not before `go_on`.
+
+    Below `/response`, the short way returns a response instead of bytes.
+    """
 
     def __init__(self) -> None:
+        self.answers: list[ExpressAnswer] = []
         self.begun: list[str] = []
         self.ended: list[str] = []
         self.has_begun = asyncio.Event()
@@ -46,7 +53,11 @@ class World:
         path = request.rel_url.raw_path
         if path == "/bug":
             raise ZeroDivisionError
-        return None if path.startswith("/usual") else self._express(request, path)
+        if path.startswith("/usual"):
+            return None
+        answer = self._express(request, path)
+        self.answers.append(answer)
+        return answer
 
     async def handle(self, request: web.Request) -> web.Response:
         return web.Response(text=await request.text() + await self._run(request.path))
@@ -60,6 +71,14 @@ class World:
         assert self.port._listener is not None
         self._number = self.port._listener.sockets[0].getsockname()[1]
 
+    def connection(self) -> Any:
+        """The only one."""
+        assert self.port._runner is not None
+        server = self.port._runner.server
+        assert server is not None
+        (connection,) = server.connections
+        return connection
+
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self._number)
 
@@ -68,9 +87,9 @@ class World:
             text = (await request.read()).decode() + await self._run(path)
         except BODY_MISTAKES as error:
             return body_refusal(request, error, LIMIT)
-        answer = plain_response(request.method, 200, CIMultiDict(), text.encode())
-        assert answer is not None
-        return answer
+        if path.startswith("/response"):
+            return web.Response(text=text)
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text.encode())
 
     async def _run(self, path: str) -> str:
         self.begun.append(path)
@@ -132,15 +151,12 @@ async def test_a_client_that_closes_its_side_gets_its_answer(world: World, path:
     writer.close()
 
 
-@pytest.mark.parametrize("path", ["/wait", "/usual/wait"])
+@pytest.mark.parametrize("path", ["/wait", "/response/wait", "/usual/wait"])
 async def test_a_call_goes_on_without_its_client(world: World, path: str, caplog: pytest.LogCaptureFixture) -> None:
     _, writer = await world.connect()
     writer.write(get(path))
     await world.has_begun.wait()
-    assert world.port._runner is not None
-    server = world.port._runner.server
-    assert server is not None
-    (connection,) = server.connections
+    connection = world.connection()
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
     await until(lambda: connection.transport is None)
@@ -261,7 +277,7 @@ async def test_the_end_of_the_port_cancels_a_call_that_takes_too_long(world: Wor
     writer.close()
 
 
-@pytest.mark.parametrize("prefix", ["", "/usual"])
+@pytest.mark.parametrize("prefix", ["", "/response", "/usual"])
 async def test_the_next_call_begins_when_its_client_can_receive_the_answer(world: World, prefix: str) -> None:
     world.size = 20_000_000
     reader, writer = await world.connect()
@@ -277,11 +293,136 @@ async def test_the_next_call_begins_when_its_client_can_receive_the_answer(world
     writer.close()
 
 
-async def test_a_bug_in_the_short_way_ends_the_connection(world: World, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("prefix", ["", "/response", "/usual"])
+async def test_a_client_that_sends_many_requests_at_once_gets_all_answers(world: World, prefix: str) -> None:
+    paths = [f"{prefix}/wait", *(f"{prefix if number % 7 else '/usual'}/{number}" for number in range(150))]
     reader, writer = await world.connect()
-    writer.write(get("/1", "/bug", "/2"))
-    assert await body_of(reader) == b"/1"
-    assert await reader.read() == b""
-    assert world.begun == ["/1"]
+    writer.write(get(*paths))
+    await world.has_begun.wait()
+    connection = world.connection()
+    await until(lambda: connection._buffer_paused)
+    assert len(connection._messages) < 50
+    world.go_on.set()
+    for path in paths:
+        assert await body_of(reader) == path.encode()
+    assert world.begun == world.ended == paths
+    assert not connection._buffer_paused
+    writer.close()
+
+
+@pytest.mark.parametrize("prefix", ["", "/response", "/usual"])
+async def test_a_call_that_is_cancelled_while_its_answer_is_sent_ends_the_connection(world: World, prefix: str) -> None:
+    world.size = 20_000_000
+    _, writer = await world.connect()
+    writer.write(get(f"{prefix}/1", f"{prefix}/2"))
+    await world.has_begun.wait()
+    connection = world.connection()
+    await until(lambda: connection._drain_waiter is not None)
+    connection._task_handler.cancel()
+    await until(lambda: connection.transport is None)
+    assert world.begun == [f"{prefix}/1"]
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize("prefix", ["", "/response", "/usual"])
+@pytest.mark.parametrize("body", [b"", b"abc", b"x" * LIMIT])
+async def test_a_connection_is_kept_for_longer_than_headers_may_take(prefix: str, body: bytes) -> None:
+    world = World()
+    await world.open(headers=LONG, keep_alive=100 * LONG)
+    reader, writer = await world.connect()
+    for path in (f"{prefix}/1", f"{prefix}/2"):
+        head = f"POST {path} HTTP/1.1\r\nContent-Length: {len(body)}\r\n".encode() + HEAD
+        writer.write((head if body else get(path)) + body)
+        assert await body_of(reader) == body + path.encode()
+        for _ in range(3):
+            skip(LONG)
+            await asyncio.sleep(0.005)
+    writer.close()
+    await world.port.close()
+
+
+@pytest.mark.parametrize("prefix", ["", "/response", "/usual"])
+async def test_a_request_leaves_no_context_variable_to_the_next_one(
+    world: World, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+
+    async def run(_: World, path: str) -> str:
+        found.append(variable.get())
+        variable.set(path)
+        await asyncio.sleep(0)
+        found.append(variable.get())
+        return path
+
+    monkeypatch.setattr(World, "_run", run)
+    reader, writer = await world.connect()
+    paths = [f"{prefix}/1", f"{prefix}/2"]
+    writer.write(get(*paths))
+    for path in paths:
+        assert await body_of(reader) == path.encode()
+    assert found == ["none", paths[0], "none", paths[1]]
+    writer.close()
+
+
+async def test_a_bug_in_the_short_way_leaves_the_request_to_the_usual_one(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await world.connect()
+    paths = ["/1", "/bug", "/2"]
+    writer.write(get(*paths))
+    for path in paths:
+        assert await body_of(reader) == path.encode()
+    assert world.begun == paths
     assert "ZeroDivisionError" in caplog.text
     writer.close()
+
+
+async def test_a_connection_that_cannot_go_on_does_not_begin_the_call(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AnyMethodParser, "message_consumed", None)
+    reader, writer = await world.connect()
+    writer.write(get("/1"))
+    assert await reader.read() == b""
+    (answer,) = world.answers
+    assert inspect.getcoroutinestate(answer) == inspect.CORO_CLOSED
+    assert world.begun == []
+    writer.close()
+
+
+class OldParser:
+    """A parser of an earlier aiohttp."""
+
+
+def _without_a_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(web.RequestHandler, "_resume_reading_if_drained")
+
+
+def _with_an_old_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(express_connection, "HttpRequestParser", OldParser)
+
+
+@pytest.mark.parametrize("change", [_without_a_member, _with_an_old_parser])
+async def test_with_another_aiohttp_all_requests_go_the_usual_way(
+    change: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(monkeypatch)
+    world = World()
+    await world.open()
+    reader, writer = await world.connect()
+    writer.write(get("/1", "/2"))
+    assert await body_of(reader) == b"/1"
+    assert await body_of(reader) == b"/2"
+    assert world.answers == []
+    writer.close()
+    await world.port.close()
+
+
+def test_with_this_aiohttp_the_short_way_is_possible() -> None:
+    assert express_connection.is_possible()
+
+
+def test_a_port_with_a_path_has_no_short_way() -> None:
+    world = World()
+    with pytest.raises(ValueError, match="short way"):
+        HttpPort(world.handle, body_limit=LIMIT, close_within=1, path="/below", express=world.express)

@@ -80,7 +80,12 @@ async def _dashboard(_: web.Request) -> web.Response:
 @contextlib.asynccontextmanager
 async def serving(cors: CorsPolicy | None = None) -> AsyncIterator[Site]:
     front = Front(cast("AdminApi", None), home=lambda _: None, cors=cors, dashboard=_dashboard, body_limit=LIMIT)
-    port = HttpPort(front.handle, body_limit=LIMIT, close_within=0.1, express=front.express)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        """Looks the method up for each request, so that a test can replace it."""
+        return await front.handle(request)
+
+    port = HttpPort(handle, body_limit=LIMIT, close_within=0.1, express=front.express)
     await port.start_listening("127.0.0.1", 0)
     assert port._listener is not None
     number = port._listener.sockets[0].getsockname()[1]
