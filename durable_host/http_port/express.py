@@ -21,7 +21,9 @@ LONGEST_HEADER = 32_768
 MOST_HEADERS = 100
 """The most headers of a request, as in Azure's web server."""
 LONGEST_BODY = 65_536
-"""Of a plain request, and of a plain response: a longer one is sent without a copy of it."""
+"""Of a plain request."""
+LONGEST_COPY = 524_288
+"""Of the body of a plain response: for a longer one, a copy takes more time than aiohttp's objects."""
 
 
 class PlainRequest:
@@ -84,7 +86,7 @@ def plain_response(method: str, status: int, headers: CIMultiDict[str], body: by
 
     None also for a long body.
     """
-    if len(body) > LONGEST_BODY or must_be_empty_body(method, status) or hdrs.CONTENT_LENGTH in headers:
+    if len(body) > LONGEST_COPY or must_be_empty_body(method, status) or hdrs.CONTENT_LENGTH in headers:
         return None
     lines = [f"HTTP/1.1 {status} {REASON_PHRASES.get(status, '')}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]

@@ -10,10 +10,11 @@ import pytest
 from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from durable_host.config.extensions import HttpOptions
 from durable_host.errors import HostError
-from durable_host.http_port import HttpPort
+from durable_host.http_port import HttpPort, plain_response
 from durable_host.invocation.datum import NONE, Datum, HttpReply, binary, string
 from durable_host.invocation.errors import FunctionCancelled, FunctionFailed
 from durable_host.invocation.invoker import Invoker, Outcome
@@ -36,7 +37,7 @@ REPLIES: dict[str, Datum | Exception] = {
     "framing in an object": string(
         '{"body": "text", "headers": {"Transfer-Encoding": "chunked", "content-length": 99, "Connection": "close"}}'
     ),
-    "long": binary(b"x" * 65_537),
+    "long": binary(b"x" * 524_289),
     "wrong status": string('{"status": "no", "body": ""}'),
     "headers": Datum("http", HttpReply(200, {"X-A": "1", "x-a": "2", "Date": "today", "Server": "mine"}, body=b"b")),
     "length": Datum("http", HttpReply(200, {"Content-Length": "7", "Connection": "close"}, body=b"body")),
@@ -179,6 +180,13 @@ def test_plain_requests_go_the_short_way(both: Both, runner: asyncio.Runner) -> 
 def test_each_reply_is_sent_alike(both: Both, runner: asyncio.Runner, reply: str, method: str, accept: str) -> None:
     short, usual = runner.run(both.ask(request_of(method, headers=(("reply", reply), ("Accept", accept)))))
     assert short == usual
+
+
+def test_a_long_body_is_not_copied() -> None:
+    headers = CIMultiDict({"X-A": "1"})
+    assert plain_response("GET", 200, headers, b"x" * 524_288) is not None
+    assert plain_response("GET", 200, headers, b"x" * 524_289) is None
+    assert list(headers.items()) == [("X-A", "1")]
 
 
 def test_headers_of_the_connection_in_a_response_object_are_not_sent(both: Both, runner: asyncio.Runner) -> None:
