@@ -2,7 +2,7 @@
 
 When the host ends in any way, its end of the pipe closes. The thread that reads the pipe notices this and ends the
 process gracefully. If native code holds the interpreter lock, the thread cannot run; then the kernel ends the process
-(on Linux).
+(on Linux), and its process group with it.
 """
 
 from __future__ import annotations
@@ -11,9 +11,14 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 
 _PR_SET_PDEATHSIG = 1
+_F_SETSIG = 10
 _TURNS, _TURN_SECONDS = 20, 0.005
+
+_pipe: list[int] = []
+"""The write end and the read end."""
 
 
 def end_with_parent() -> None:
@@ -36,6 +41,30 @@ def end_with_parent() -> None:
         return
 
 
+def end_group_with_process() -> None:
+    """Make the kernel kill the process group when this process ends in any way, if the group is its own.
+
+    The kernel sends a signal when the last write end of a pipe is closed, and only this process has one. When the
+    process ends, the kernel releases the descriptor with the higher number first, which is the write end.
+    """
+    if sys.platform != "linux" or os.getpgrp() != os.getpid():
+        return
+    import fcntl
+
+    with suppress(OSError):
+        reader, writer = os.pipe()
+        _pipe.extend((writer, reader))
+        fcntl.fcntl(reader, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(reader, _F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(reader, fcntl.F_SETFL, fcntl.fcntl(reader, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def after_fork() -> None:
+    """Close the pipe in a child process. If its parent has ended already, this ends the child."""
+    while _pipe:
+        os.close(_pipe.pop(0))
+
+
 def postpone(seconds: float) -> None:
     """Make the kernel end this process `seconds` from now, and not earlier."""
     if sys.platform != "win32":
@@ -43,7 +72,7 @@ def postpone(seconds: float) -> None:
 
 
 def end(parent: int) -> None:
-    """End this process now. If its parent has ended, also end its process group, because nobody else does.
+    """End this process now. If its parent has ended, also end its process group: only Linux does it without this.
 
     The pipes of the parent close a moment before the system reports its end.
     """

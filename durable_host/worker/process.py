@@ -12,7 +12,6 @@ import platform
 import signal
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -28,7 +27,9 @@ from .request_pipe import CAN_LEND, Actions, Frames, RequestPipe
 
 GRACE_WITHOUT_HOST = 0.8
 END_WITHOUT_HOST = 1.5
-"""Seconds from the end of the host to the end of this process, no matter what user code does."""
+"""Seconds from the end of the host to the end of this process, whatever user code in Python does."""
+LONGEST_WITHOUT_HOST = 3.0
+"""Seconds after which the kernel ends this process, if native code holds the interpreter lock or the cores are busy."""
 ASGI_SHUTDOWN_SECONDS = 2.0
 THREADS_SECONDS = ASGI_SHUTDOWN_SECONDS + 1
 """The longest wait for calls that still run when the event loop has ended."""
@@ -40,6 +41,7 @@ def run() -> None:
     """Serve the host on descriptors 0 and 1 until it requests a stop or ends."""
     host = os.getppid()
     orphan.end_with_parent()
+    orphan.end_group_with_process()
     requests, answers = captured_streams.take_pipes()
     channel = PipeChannel(answers)
     capture = captured_streams.Capture(channel)
@@ -240,13 +242,11 @@ class AppWorker:
 
     def _end_without_host(self, dispatcher: CallDispatcher) -> None:
         """Give calls a moment to finish, then end the process and the processes that user code has started."""
+        orphan.postpone(LONGEST_WITHOUT_HOST)
         latest = threading.Timer(END_WITHOUT_HOST, orphan.end, (self._host,))
         latest.daemon = True
         latest.start()
-        until = time.monotonic() + GRACE_WITHOUT_HOST
-        orphan.postpone(END_WITHOUT_HOST)
-        while not dispatcher.wait_idle(0.1) and time.monotonic() < until:
-            orphan.postpone(END_WITHOUT_HOST - GRACE_WITHOUT_HOST + 0.2)
+        dispatcher.wait_idle(GRACE_WITHOUT_HOST)
         self._is_stopping = self._is_orphan = True
         self._leave_loop(dispatcher, END_WITHOUT_HOST - GRACE_WITHOUT_HOST)
 
@@ -291,6 +291,7 @@ def _ignore_signals() -> None:
 
 
 def _after_fork(channel: PipeChannel, requests: int) -> None:
+    orphan.after_fork()
     captured_streams.after_fork()
     channel.after_fork()
     os.close(requests)

@@ -269,7 +269,7 @@ def matches(req: func.HttpRequest) -> str:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help")
-@pytest.mark.parametrize("functions", [("computes", "forks", "starts", "blocks"), ("matches",)], ids=" ".join)
+@pytest.mark.parametrize("functions", [("computes", "forks", "starts", "blocks"), ("forks", "matches")], ids=" ".join)
 def test_nothing_of_a_busy_worker_outlives_a_host_that_is_killed(
     start_host: StartHost, functions: tuple[str, ...]
 ) -> None:
