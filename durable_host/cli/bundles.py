@@ -4,6 +4,8 @@ from typing import Final
 
 import click
 
+from durable_host.cli.command_group import CommandGroup
+
 _BUNDLE: Final = (
     "This host has built-in triggers and bindings: there is no extension bundle to {what}, and nothing was "
     "downloaded. The extensionBundle section of host.json is kept for Azure."
@@ -24,7 +26,7 @@ def _echo(name: str, text: str) -> click.Command:
     )
 
 
-bundles: Final = click.Group(
+bundles: Final = CommandGroup(
     "bundles",
     commands={
         name: _echo(name, _BUNDLE.format(what={"path": "locate"}.get(name, name)))
@@ -33,7 +35,7 @@ bundles: Final = click.Group(
     help="Extension bundles: this host needs none.",
 )
 
-extensions: Final = click.Group(
+extensions: Final = CommandGroup(
     "extensions",
     commands={name: _echo(name, _EXTENSION.format(what=name)) for name in ("install", "sync")},
     help="Extensions: this host needs none.",

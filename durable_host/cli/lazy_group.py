@@ -7,14 +7,14 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from durable_host.config import suggestion
+from durable_host.cli.command_group import CommandGroup
 
 Commands = Mapping[str, tuple[str, str]]
 """Command → (module:attribute, line of the help)."""
 
 
-class LazyGroup(click.Group):
-    """A group of commands.
+class LazyGroup(CommandGroup):
+    """A group of commands that are imported when they run.
 
     `commands_of` lists the commands, and `sections` the headings of the help (heading, names). `elsewhere` has one
     sentence for each command of Core Tools that is not available here. `aliases` are other names of commands.
@@ -49,27 +49,6 @@ class LazyGroup(click.Group):
         for heading, names in self.sections or [("Commands", list(self.commands_of))]:
             with formatter.section(heading):
                 formatter.write_dl([(name, self.commands_of[name][1]) for name in names])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0].lower()
-        if name == "help":
-            if len(args) > 1:
-                meant, command, rest = self.resolve_command(ctx, args[1:])
-                return meant, command, [*rest, "--help"]
-            return "help", click.Command("help", callback=lambda: click.echo(ctx.get_help())), []
-        if name in self.elsewhere:
-            raise click.UsageError(self.elsewhere[name], ctx)
-        if name not in self.commands_of and name not in self.aliases and not name.startswith("-"):
-            known = [*self.commands_of, *self.aliases]
-            longer = [one for one in known if one.startswith(f"{name}-")]
-            meant = longer[0] if len(longer) == 1 else suggestion.closest(name, known)
-            hint = f" Did you mean '{meant}'?" if meant else ""
-            raise click.UsageError(
-                f"unknown command '{args[0]}'.{hint} '{ctx.command_path} --help' lists the commands.", ctx
-            )
-        return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Names and help lines, without importing the commands."""

@@ -13,6 +13,7 @@ import click
 from durable_host.cli import questions
 from durable_host.cli.app_folder import app_root
 from durable_host.cli.colour import DIM, GREEN, YELLOW, is_coloured, painted
+from durable_host.cli.command_group import CommandGroup
 from durable_host.cli.scaffold import languages, node_creation, template_catalog
 from durable_host.cli.scaffold.function_creation import Target, create, default_of, missing_settings
 from durable_host.cli.scaffold.template_catalog import Ask, FunctionTemplate
@@ -223,6 +224,6 @@ def _command(name: str) -> click.Command:
 
 
 new: Final = _command("new")
-function: Final = click.Group(
+function: Final = CommandGroup(
     "function", commands={"new": new, "create": _command("create")}, help="Commands for functions."
 )

@@ -7,6 +7,7 @@ import click
 
 from durable_host.cli import questions
 from durable_host.cli.app_folder import app_root
+from durable_host.cli.command_group import CommandGroup
 from durable_host.cli.settings_file import SettingsFile
 from durable_host.config.local_settings import FILE_NAME
 from durable_host.errors import ConfigurationError, UsageError
@@ -17,7 +18,7 @@ _CONNECTION_STRING = click.option(
 )
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def settings() -> None:
     """App settings in local.settings.json. Environment variables take precedence."""
 

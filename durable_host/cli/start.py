@@ -14,6 +14,7 @@ import click
 
 from durable_host.cli import option_lists
 from durable_host.cli.colour import is_coloured
+from durable_host.cli.command_group import CommandGroup
 from durable_host.cli.env_file import load_env_file
 from durable_host.cli.lines import OutputMode
 from durable_host.cli.standard_streams import separate_stdout
@@ -261,6 +262,6 @@ def _is_ci() -> bool:
     return any(os.environ.get(name) for name in ("CI", "CONTINUOUS_INTEGRATION", "BUILD_NUMBER", "RUN_ID"))
 
 
-@click.group(commands={"start": start})
+@click.group(cls=CommandGroup, commands={"start": start})
 def host() -> None:
     """Commands for the host."""

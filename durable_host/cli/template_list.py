@@ -3,6 +3,7 @@
 import click
 
 from durable_host.cli.app_folder import working_folder
+from durable_host.cli.command_group import CommandGroup
 from durable_host.cli.scaffold.languages import Language, app_language, complete_language, language
 from durable_host.cli.scaffold.template_catalog import FunctionTemplate, Model, of_model
 
@@ -16,7 +17,7 @@ _TITLES: dict[Language, str] = {
 _MODELS: dict[Language, Model] = {"python": "V2", "javascript": "V4", "typescript": "V4", "csharp": "isolated"}
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def templates() -> None:
     """Templates of 'func new'."""
 

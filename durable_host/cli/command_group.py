@@ -1,0 +1,38 @@
+"""A click group that suggests the command that an unknown word may mean, and understands `help`."""
+
+from collections.abc import Mapping
+
+import click
+
+from durable_host.config import suggestion
+
+SWAPPED = 0.66
+"""The similarity at which a command is suggested: two letters of a short name may be swapped, as in 'nwe'."""
+
+
+class CommandGroup(click.Group):
+    """A group of commands. `elsewhere` and `aliases` are those of `LazyGroup`."""
+
+    elsewhere: Mapping[str, str] = {}
+    aliases: Mapping[str, str] = {}
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0].lower()
+        known = [*self.list_commands(ctx), *self.aliases]
+        if name == "help":
+            if len(args) > 1:
+                meant, command, rest = self.resolve_command(ctx, args[1:])
+                return meant, command, [*rest, "--help"]
+            return "help", click.Command("help", callback=lambda: click.echo(ctx.get_help())), []
+        if name in self.elsewhere:
+            raise click.UsageError(self.elsewhere[name], ctx)
+        if name not in known and not name.startswith("-"):
+            longer = [one for one in known if one.startswith(f"{name}-")]
+            meant = longer[0] if len(longer) == 1 else suggestion.closest(name, known, SWAPPED)
+            hint = f" Did you mean '{meant}'?" if meant else ""
+            raise click.UsageError(
+                f"unknown command '{args[0]}'.{hint} '{ctx.command_path} --help' lists the commands.", ctx
+            )
+        return super().resolve_command(ctx, args)
