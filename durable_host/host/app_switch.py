@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from enum import Enum
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from durable_host.bindings.accounts import Accounts
@@ -19,6 +18,7 @@ from durable_host.host.hub_opening import adapter_module
 from durable_host.host.launch import PLAIN, Launch
 from durable_host.host.listeners import Listeners
 from durable_host.host.served_app import AppParts, ServedApp, report_problems, served_app
+from durable_host.host.threaded_imports import import_in_turn
 from durable_host.host.web import route_to, shown_host
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invoker import Invoker
@@ -117,7 +117,7 @@ class AppSwitch:
         """Build a state of the app, start its storage, and report functions that do not run. Raises HostError."""
         app = served_app(self._parts, config, index)
         report_problems(app, self._app)
-        importing = [asyncio.to_thread(import_module, adapter_module(config))] if app.functions.use_durable else []
+        importing = [asyncio.to_thread(import_in_turn, adapter_module(config))] if app.functions.use_durable else []
         await asyncio.gather(self.storage.ensure_for(app), *importing)
         return app
 

@@ -5,14 +5,17 @@ The app is not served earlier or otherwise if the guess is wrong: then the time 
 
 import threading
 from contextlib import suppress
-from importlib import import_module
 
 from durable_host.config import HostConfig
+from durable_host.host.threaded_imports import import_in_turn
 from durable_host.invocation.worker_options import WorkerOptions
 
 _SDK = "durable_functions"
-_V2_FILES = "lib/python3*/site-packages/azure_functions_durable-2*.dist-info"
-"""Below the folder of a virtual environment."""
+_V2_FILES = (
+    "lib/python3*/site-packages/azure_functions_durable-2*.dist-info",
+    "Lib/site-packages/azure_functions_durable-2*.dist-info",
+)
+"""Below the folder of a virtual environment; the second one on Windows."""
 _OF_V2 = "durable_host.durable.sidecar.service"
 
 
@@ -25,7 +28,8 @@ def probable_imports(config: HostConfig, worker: WorkerOptions) -> tuple[str, ..
         return ()
     from durable_host.host.hub_opening import adapter_module
 
-    has_v2 = next(worker.executable.parent.parent.glob(_V2_FILES), None) is not None
+    environment = worker.executable.parent.parent
+    has_v2 = any(True for pattern in _V2_FILES for _ in environment.glob(pattern))
     return (adapter_module(config), _OF_V2) if has_v2 else (adapter_module(config),)
 
 
@@ -33,8 +37,8 @@ def begin_imports(config: HostConfig, worker: WorkerOptions) -> None:
     """Import them in a thread."""
 
     def run() -> None:
-        for module in probable_imports(config, worker):
-            with suppress(Exception):  # Whoever needs the module imports it again, and reports the error.
-                import_module(module)
+        with suppress(Exception):  # Whoever needs a module imports it again, and reports the error.
+            for module in probable_imports(config, worker):
+                import_in_turn(module)
 
     threading.Thread(target=run, name="early imports", daemon=True).start()

@@ -12,6 +12,7 @@ from durable_host.host.app_switch import AppSwitch
 from durable_host.host.durable_services import DurableServices
 from durable_host.host.hub_opening import sqlite_path, uses_sqlite
 from durable_host.host.summary import described, storage_text
+from durable_host.host.threaded_imports import import_in_turn
 from durable_host.invocation.instance_log import InstanceLog
 from durable_host.web.front import DASHBOARD_PATH
 from durable_host.web.function_json import DescribedFunction
@@ -57,6 +58,7 @@ class LazyDashboard:
             await self._dashboard.close()
 
     def _built(self) -> "Dashboard":
+        import_in_turn("durable_host.dashboard.dashboard_routes")
         from durable_host.dashboard.dashboard_routes import Dashboard
 
         return Dashboard(self._sources())

@@ -11,11 +11,11 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
-from importlib import import_module
 from pathlib import Path, PurePath
 
 import msgspec
 
+from durable_host.host.threaded_imports import import_in_turn
 from durable_host.invocation.python_worker import PYTHON_WORKER
 from durable_host.invocation.worker_kind import SourceFiles
 
@@ -133,7 +133,7 @@ async def changes(rules: WatchRules, known: FileTimes, stopping: threading.Event
 
     Ends when `stopping` is set, or if the system cannot watch files.
     """
-    await asyncio.to_thread(import_module, "watchfiles")  # It takes too long for the event loop.
+    await asyncio.to_thread(import_in_turn, "watchfiles")  # It takes too long for the event loop.
     from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
     while not stopping.is_set():

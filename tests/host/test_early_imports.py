@@ -14,10 +14,16 @@ ON_SQLITE = '{"version": "2.0", "extensions": {"durableTask": {"storageProvider"
 ON_AZURE = '{"version": "2.0"}'
 
 
-def imports(app: Path, script: str | None, host: str = ON_AZURE, sdk: str = "1.7.0") -> tuple[str, ...]:
-    packages = app / "env" / "lib" / "python3.13" / "site-packages"
-    (packages / "durabletask").mkdir(parents=True)
-    (packages / f"azure_functions_durable-{sdk}.dist-info").mkdir()
+def imports(
+    app: Path,
+    script: str | None,
+    host: str = ON_AZURE,
+    sdk: str = "1.7.0",
+    packages: str = "lib/python3.13/site-packages",
+) -> tuple[str, ...]:
+    folder = app / "env" / packages
+    (folder / "durabletask").mkdir(parents=True)
+    (folder / f"azure_functions_durable-{sdk}.dist-info").mkdir()
     (app / "host.json").write_text(host, "utf-8")
     if script is not None:
         (app / "function_app.py").write_text(script, "utf-8")
@@ -35,7 +41,8 @@ def test_the_adapter_of_the_hub_is_imported_for_a_durable_app(tmp_path: Path, ho
     assert imports(tmp_path, DURABLE, host) == (f"durable_host.durable.taskhub.{adapter}",)
 
 
-def test_grpc_is_imported_too_where_the_2x_sdk_is_installed(tmp_path: Path) -> None:
-    modules = imports(tmp_path, DURABLE, sdk="2.0.0rc3")
+@pytest.mark.parametrize("packages", ["lib/python3.13/site-packages", "Lib/site-packages"])
+def test_grpc_is_imported_too_where_the_2x_sdk_is_installed(tmp_path: Path, packages: str) -> None:
+    modules = imports(tmp_path, DURABLE, sdk="2.0.0rc3", packages=packages)
     assert len(modules) == 2
     assert all(find_spec(module) is not None for module in modules)
