@@ -17,6 +17,7 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Final, TextIO
 
+from durable_host.cli.interruption import ended_by_signals
 from durable_host.cli.lines import Event, OutputMode, render
 from durable_host.config.log_levels import TRACE, LogLevels, is_of_app
 from durable_host.redaction import redacted, redacted_json
@@ -162,7 +163,8 @@ class Console(logging.Handler):
         if writer is not None:
             self._queue.put(None)
             self._hurry.set()
-            writer.join(timeout=_LONGEST_CLOSE)
+            with ended_by_signals():
+                writer.join(timeout=_LONGEST_CLOSE)
             if writer.is_alive():
                 self._broken = True  # Nobody reads: another write would wait for this one.
             atexit.unregister(self.close)

@@ -1,9 +1,10 @@
-"""Handles SIGINT and SIGTERM in a command that runs another one."""
+"""Handles SIGINT and SIGTERM while a command runs another one, or waits for something that may be given up."""
 
 import signal
 import subprocess
+import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 
@@ -44,6 +45,22 @@ def handled_signals() -> Generator[Signals]:
         return
     try:
         yield handling
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
+
+
+@contextmanager
+def ended_by_signals() -> Generator[None]:
+    """SIGINT and SIGTERM end the body, and nothing else."""
+    if threading.current_thread() is not threading.main_thread():  # Only that one handles signals.
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
     finally:
         for number, handler in zip(numbers, previous, strict=True):
             signal.signal(number, handler)

@@ -12,14 +12,14 @@ import pytest
 from durable_host.errors import EXIT_STOPPED
 
 PROGRAM = """
-import asyncio, logging, os, signal, sys
+import asyncio, logging, os, signal, sys, threading, time
 from durable_host.cli import console, standard_streams
 from durable_host.config.log_levels import LogLevels
 from durable_host.config.start_options import SilentPresenter
 from durable_host.host.process_lifetime import run_services
 
-lines, length, console._PAUSE, number, is_patient = map(int, sys.argv[1:])
-console._LONGEST_CLOSE = 0.5
+lines, length, console._PAUSE, number, is_patient, console._LONGEST_CLOSE = map(float, sys.argv[1:])
+lines, length, number = int(lines), int(length), int(number)
 log = logging.getLogger("Function.f.User")
 
 
@@ -52,6 +52,14 @@ async def make():
     return Services()
 
 
+def send_second():
+    while signal.getsignal(signal.SIGTERM) is not signal.default_int_handler:
+        time.sleep(0.01)
+    os.kill(os.getpid(), number)
+
+
+if console._LONGEST_CLOSE > 60:
+    threading.Thread(target=send_second, daemon=True).start()
 stdout = standard_streams.separate_stdout()
 with console.Console(stdout, LogLevels(), mode="plain", coloured=False, verbose=False) as shown:
     code = run_services(make, Impatient())
@@ -66,16 +74,22 @@ pytestmark = [
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts the program, which sends itself one signal if it is patient, otherwise two."""
+    """Starts the program, which sends itself two signals, or one if it is patient and the console closes soon."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     started: list[subprocess.Popen[str]] = []
 
     def run(
-        lines: int, length: int, *, pause: int = 0, number: int = signal.SIGINT, is_patient: bool = False
+        lines: int,
+        length: int,
+        *,
+        pause: int = 0,
+        number: int = signal.SIGINT,
+        is_patient: bool = False,
+        longest_close: float = 0.5,
     ) -> subprocess.Popen[str]:
-        arguments = [lines, length, pause, int(number), int(is_patient)]
+        arguments = [lines, length, pause, int(number), int(is_patient), longest_close]
         command = [sys.executable, str(program), *map(str, arguments)]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ))
         return started[-1]
@@ -99,3 +113,9 @@ def test_a_reader_that_has_stalled_does_not_keep_it(
     start: Callable[..., subprocess.Popen[str]], number: int, is_patient: bool
 ) -> None:
     assert start(1000, 1000, number=number, is_patient=is_patient).wait(60) == EXIT_STOPPED
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_another_signal_ends_the_wait_for_a_reader(start: Callable[..., subprocess.Popen[str]], number: int) -> None:
+    process = start(1000, 1000, number=number, is_patient=True, longest_close=600)
+    assert process.wait(60) == EXIT_STOPPED
