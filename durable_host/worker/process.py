@@ -132,11 +132,24 @@ class AppWorker:
             with slow_load.reporting(self._channel, root):
                 app = load_app(root, self._start["script"], self._start.get("functions"))
         if self._start.get("reload"):  # Calls begin at once: the process that it replaces has served until now.
-            _settle(late_aiohttp)
+            self._settle(app, late_aiohttp)
         self._send_index(app)
         if not self._start.get("reload"):  # Meanwhile the host starts what serves the functions.
-            _settle(late_aiohttp)
+            self._settle(app, late_aiohttp)
         return app
+
+    def _settle(self, app: LoadedApp, late_aiohttp: LateAiohttp) -> None:
+        """Do what need not be done before the app is indexed. The objects until now stay as long as the process."""
+        if app.failure is not None:
+            return
+        try:
+            late_aiohttp.settle()
+        except Exception as error:
+            text = f"The Durable Functions client cannot send requests: {type(error).__name__}: {error}"
+            logs.report(self._channel, logging.WARNING, text)
+        gc.collect()
+        gc.freeze()
+        gc.collect()  # so that the threshold for the next collection does not include the frozen objects
 
     def _send_index(self, app: LoadedApp) -> None:
         self._channel.send(
@@ -267,14 +280,6 @@ class AppWorker:
         self._capture.finish()
         self._channel.flush()
         os._exit(0)
-
-
-def _settle(late_aiohttp: LateAiohttp) -> None:
-    """Do what need not be done before the app is indexed. The objects until now stay as long as the process."""
-    late_aiohttp.settle()
-    gc.collect()
-    gc.freeze()
-    gc.collect()  # so that the threshold for the next collection does not include the frozen objects
 
 
 def _ignore(number: int, frame: Any) -> None:

@@ -119,7 +119,9 @@ async def test_request_of_the_sdk_while_the_app_is_loaded_imports_aiohttp(tmp_pa
         assert await app.text("imported", string("")) == "[True, True, True]"
 
 
-async def test_broken_aiohttp_fails_a_request_of_the_sdk(tmp_path: Path):
+async def test_broken_aiohttp_is_logged_and_fails_a_request_of_the_sdk(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
     request = """
 @app.generic_trigger("g", type="someTrigger")
 async def sends(g):
@@ -129,3 +131,5 @@ async def sends(g):
     async with running(tmp_path, files, settings={"PYTHONPATH": f"{tmp_path}{os.pathsep}{WITHOUT_AGENTS}"}) as app:
         with pytest.raises(FunctionFailed, match="broken on purpose"):
             await app.text("sends", string(""))
+    warning = "The Durable Functions client cannot send requests: ImportError: broken on purpose"
+    assert warning in messages(caplog, "Host.Worker")
