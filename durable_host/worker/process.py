@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import faulthandler
 import gc
 import logging
@@ -31,6 +32,7 @@ END_WITHOUT_HOST = 1.5
 LONGEST_WITHOUT_HOST = 3.0
 """Seconds after which the kernel ends this process, if native code holds the interpreter lock or the cores are busy."""
 ASGI_SHUTDOWN_SECONDS = 2.0
+SESSION_SECONDS = 0.3
 THREADS_SECONDS = ASGI_SHUTDOWN_SECONDS + 1
 """The longest wait for calls that still run when the event loop has ended."""
 UNREADABLE_REQUEST = 70
@@ -266,6 +268,9 @@ class AppWorker:
     def _leave_loop(self, dispatcher: CallDispatcher, patience: float) -> None:
         if dispatcher.has_started_asgi:
             self._shut_down_asgi(dispatcher, patience)
+        if (closing := sdk.closing_client_session()) is not None:
+            with contextlib.suppress(Exception):  # Its only purpose is that aiohttp logs no error about it.
+                asyncio.run_coroutine_threadsafe(closing, self._loop).result(SESSION_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _shut_down_asgi(self, dispatcher: CallDispatcher, patience: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Coroutine
 from typing import Any
 
 from . import scope
@@ -62,6 +63,15 @@ def versions() -> dict[str, str]:
             if entry.endswith(".dist-info") and entry.startswith(prefix):
                 found[distribution.replace("_", "-")] = entry[len(prefix) : -len(".dist-info")]
     return found
+
+
+def closing_client_session() -> Coroutine[Any, Any, None] | None:
+    """Closes the HTTP session that the durable client of the 1.x SDK shares; None if there is none."""
+    http = sys.modules.get("azure.durable_functions.models.utils.http_utils")
+    if getattr(http, "_client_session", None) is None:
+        return None
+    close = getattr(http, "_close_session", None)
+    return None if close is None else close()
 
 
 def _out_class(functions: Any) -> Any:

@@ -191,3 +191,27 @@ def test_a_bad_hub_name_ends_the_start(start_host: StartHost) -> None:
     host = start_host(with_settings({}), settings=name, wait=False)
     host.wait_for("Task hub name 'my-hub' should contain only alphanumeric characters")
     assert host.wait_exit() != 0
+
+
+CLIENT = (
+    HEADER
+    + """
+@app.route(route="status")
+@app.durable_client_input(client_name="client")
+async def status(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> str:
+    return str((await client.get_status("none")).runtime_status)
+
+
+@app.orchestration_trigger(context_name="context")
+def nothing(context):
+    yield context.create_timer(context.current_utc_datetime)
+"""
+)
+
+
+def test_a_worker_that_has_used_the_client_ends_without_errors(start_host: StartHost) -> None:
+    settings = {"AzureFunctionsJobHost__extensions__durableTask__storageProvider__type": "sqlite"}
+    host = start_host({"function_app.py": CLIENT}, settings=settings, fork=False)
+    assert host.get("/api/status").status_code == 200
+    assert host.stop() == 0
+    assert "Unclosed" not in host.output
