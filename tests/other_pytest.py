@@ -25,7 +25,7 @@ def run_pytest(
 ) -> subprocess.CompletedProcess[str]:
     """Run pytest with these arguments in a folder. It is forked from a process that has imported it, where possible."""
     environment = os.environ if environment is None else environment
-    if not can_fork({}):
+    if not can_fork(environment):
         return subprocess.run(
             pytest_command(*arguments), cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
             text=True, timeout=limit, check=False,

@@ -1,6 +1,5 @@
 """Forks the hosts that `func exec` and live apps start in this process: see `host_template.py`."""
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ def install() -> None:
     """Fork each host that can be forked. What it inherits from this process is one descriptor at most."""
     from durable_host.host import host_process
 
-    start, of_tests = host_process.start_process, dict(os.environ)
+    start = host_process.start_process
 
     def start_process(
         program: str,
@@ -23,10 +22,8 @@ def install() -> None:
         inherited: Sequence[int],
         errors: IO[bytes] | None,
     ) -> Any:
-        changed = dict(environ.items() ^ of_tests.items())
-        if not can_fork(changed) or len(inherited) > 1 or any(number <= ORDERS for number in inherited):
+        if not can_fork(environ) or len(inherited) > 1 or any(number <= ORDERS for number in inherited):
             return start(program, arguments, environ, folder, inherited, errors)
-        sys.audit("subprocess.Popen", sys.executable, arguments, folder, environ)
         written = sys.__stderr__ if errors is None else errors
         return fork_host(
             arguments, folder, environ, 2 if written is None else written.fileno(), program=program, inherited=inherited

@@ -27,7 +27,8 @@ def start_func(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         start_new_session=True,
     )
 
@@ -48,6 +49,8 @@ def end_of(process: "subprocess.Popen[str] | ForkedHost", limit: float) -> tuple
         process.send_signal(signal.SIGKILL)
         process.wait(_UNTIL_KILLED)
         reader.join(_UNTIL_KILLED)
+    if reader.is_alive():
+        raise AssertionError("another process has the output open, although this one has ended")
     return code, "".join(texts)
 
 
@@ -59,7 +62,7 @@ def run_func(
     It is forked from a process that is prepared, so it may not be about the start of the program.
     """
     environment = {**os.environ, **(settings or {})}
-    if not can_fork(settings or {}):
+    if not can_fork(environment):
         command = [sys.executable, "-m", "durable_host", *arguments]
         return subprocess.run(
             command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
@@ -72,7 +75,7 @@ def run_forked(
     program: str, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str], limit: float
 ) -> subprocess.CompletedProcess[str]:
     """The exit code and the output of a program that `fork_host` knows, whose standard input is empty."""
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         process = fork_host(arguments, folder, environment, errors.fileno(), program=program)
         code, output = end_of(process, limit)
         errors.seek(0)

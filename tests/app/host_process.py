@@ -40,7 +40,7 @@ class HostProcess:
         self.lines = []
         azurite = () if "--azurite" in arguments else ("--no-azurite",)
         arguments = ("start", "--port", "0", *azurite, *arguments)
-        fork = fork and can_fork(self.settings)
+        fork = fork and can_fork(environment)
         self._process = start_func(arguments, self.root, environment, fork=fork)
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()

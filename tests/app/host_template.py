@@ -9,7 +9,6 @@ import contextlib
 import importlib
 import json
 import os
-import re
 import runpy
 import select
 import signal
@@ -18,12 +17,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 import worker_template
-from worker_template import MOST_BYTES, WorkerTemplate, end_at_once, end_with, fork_sibling, fork_template, run_worker
+from worker_template import (
+    MOST_BYTES,
+    WorkerTemplate,
+    end_at_once,
+    end_with,
+    fork_sibling,
+    fork_template,
+    is_of_interpreter,
+    run_worker,
+)
 
 MODULES = (
     "aiohttp.web",
@@ -53,13 +60,13 @@ OF_PYTEST = (
     "pytest_asyncio.plugin",
     "unittest.main",
 )
-_OF_THE_INTERPRETER = re.compile(r"PYTHON[A-Z]")
-"""Others that begin with PYTHON are settings of Azure Functions."""
 _OWN_SETTINGS = ("PYTHONPATH", "PYTHONUNBUFFERED")
 """Settings of the interpreter that the template has too, or that only workers read."""
+_OF_TESTS = dict(os.environ)
 ORDERS = 3
 """The descriptor in a host of the socket for workers of other environments."""
 _LOCK = threading.Lock()
+_templates: "dict[tuple[str, ...], tuple[subprocess.Popen[bytes], socket.socket]]" = {}
 
 
 class ForkedHost:
@@ -70,6 +77,7 @@ class ForkedHost:
         self.stdout = stdout
         self.returncode: int | None = None
         self._end = end
+        self._lock = threading.Lock()
 
     def poll(self) -> int | None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -83,21 +91,36 @@ class ForkedHost:
                 os.kill(self.pid, number)
 
     def wait(self, timeout: float | None = None) -> int:
-        """The exit code. Raises subprocess.TimeoutExpired."""
-        if self.returncode is None:
-            if not select.select([self._end], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired("a forked host", timeout or 0)
-            self.returncode = int(os.read(self._end, 20) or -signal.SIGKILL)  # nothing if the template has ended
-            os.close(self._end)
+        """The exit code, in any thread. Raises subprocess.TimeoutExpired.
+
+        If the template has ended, nobody knows when the host does, so it is killed.
+        """
+        if not self._has_ended(timeout):
+            raise subprocess.TimeoutExpired("a forked host", timeout or 0)
+        with self._lock:
+            if self.returncode is None:
+                if code := os.read(self._end, 20):
+                    self.returncode = int(code)
+                else:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(self.pid, signal.SIGKILL)
+                    self.returncode = -signal.SIGKILL
         return self.returncode
 
+    def __del__(self) -> None:
+        os.close(self._end)
 
-def can_fork(settings: Mapping[str, str]) -> bool:
-    """Whether a host with these settings may come from the template."""
+    def _has_ended(self, timeout: float | None) -> bool:
+        return self.returncode is not None or bool(select.select([self._end], [], [], timeout)[0])
+
+
+def can_fork(environment: Mapping[str, str]) -> bool:
+    """Whether a program with this environment may come from the template."""
+    changed = {name for name, _ in environment.items() ^ _OF_TESTS.items()}
     return (
         sys.platform == "linux"
         and "COVERAGE_PROCESS_CONFIG" not in os.environ
-        and not any(_OF_THE_INTERPRETER.match(name) and name not in _OWN_SETTINGS for name in settings)
+        and not any(is_of_interpreter(name) and name not in _OWN_SETTINGS for name in changed)
     )
 
 
@@ -115,6 +138,7 @@ def fork_host(
     With the descriptor `errors`, what it writes to stderr goes there. Other programs are `pytest`, `unittest`, and
     Python code as for `python -c`. The program has the descriptor `inherited`, with the same number.
     """
+    sys.audit("subprocess.Popen", sys.executable, list(arguments), folder, environment)
     output, written = os.pipe()
     end, ended = os.pipe()
     request = {
@@ -128,10 +152,14 @@ def fork_host(
     try:
         with _LOCK:
             pid = _ask(json.dumps(request).encode(), descriptors, *(("pytest",) if program in OF_TESTS else ()))
+    except BaseException:
+        os.close(output)
+        os.close(end)
+        raise
     finally:
         os.close(written)
         os.close(ended)
-    return ForkedHost(pid, open(output, encoding="utf-8"), end)
+    return ForkedHost(pid, open(output, encoding="utf-8", errors="replace"), end)
 
 
 def fork_worker_template() -> socket.socket:
@@ -159,21 +187,22 @@ def _ask(request: bytes, descriptors: list[int], *of: str) -> int:
         socket.send_fds(template, [request], descriptors)
         return int(template.recv(20))
     except BaseException:
-        _template.cache_clear()
+        _templates.pop(of, None)
         raise
 
 
-@cache
 def _template(*of: str) -> "tuple[subprocess.Popen[bytes], socket.socket]":
     """The process and the socket to it: that of hosts, or that of `pytest`."""
-    return _start(sys.executable, __file__, *of)
+    if of not in _templates:
+        _templates[of] = _start(sys.executable, __file__, *of)
+    return _templates[of]
 
 
 def _start(python: str, *program: str) -> "tuple[subprocess.Popen[bytes], socket.socket]":
     """A program with one end of a socket as its standard input. It ends when this process does."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        environment = {**_OF_TESTS, "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen([python, *program], stdin=theirs.fileno(), env=environment, start_new_session=True)
     return process, ours
 

@@ -18,7 +18,7 @@ class Served:
     def __init__(self, folder: Path, environment: dict[str, str], *arguments: str) -> None:
         arguments = ("durable", "serve", "--port", "0", *arguments)
         environ = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
-        self.process = start_func(arguments, folder, environ, fork=can_fork(environment))
+        self.process = start_func(arguments, folder, environ, fork=can_fork(environ))
         self.lines: list[str] = []
         self.url = ""
         assert self.process.stdout is not None

@@ -1,6 +1,5 @@
 """Workers that are forked from a process of the tests behave like those that are started as commands."""
 
-import io
 import os
 import signal
 import socket
@@ -13,7 +12,6 @@ from typing import Any
 import forked_workers
 import pytest
 from host_process import HostProcess, until
-from host_template import ForkedHost
 from import_shelf import ImportShelf
 from v2_environment import v2_interpreter
 from worker_apps import index_of, running, write_app
@@ -111,13 +109,10 @@ async def test_a_worker_whose_template_has_ended_is_started(
         assert eval(await app.text("describe") or "")["parent"] == os.getpid()
 
 
-def test_a_process_whose_template_has_ended_counts_as_killed(ended_template: socket.socket) -> None:
+def test_a_worker_whose_template_ends_later_counts_as_killed(ended_template: socket.socket) -> None:
     worker = object.__new__(forked_workers._OtherWorker)  # pyright: ignore[reportPrivateUsage]
     worker._answers = ended_template  # pyright: ignore[reportPrivateUsage]
     assert worker.take_exit_code() == -signal.SIGKILL
-    end, ended = os.pipe()
-    os.close(ended)
-    assert ForkedHost(0, io.StringIO(), end).wait(1) == -signal.SIGKILL
 
 
 async def test_the_modules_of_an_sdk_come_with_its_import(tmp_path: Path, way: str) -> None:

@@ -6,17 +6,22 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import func_command
 import host_template
 import pytest
-from func_command import end_of, start_func
+from func_command import end_of, run_forked, run_func, start_func
 from host_process import HostProcess, write_app
 from host_template import can_fork, fork_host
 from other_pytest import pytest_command, run_pytest
+from tiers import ProcessGuard
 
 from durable_host.errors import EXIT_CONFIGURATION
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="hosts are forked on Linux")
 SETTINGS = {"FUNCTIONS_WORKER_RUNTIME": "python"}
 APP = """
 import azure.functions as func
@@ -110,18 +115,48 @@ def without_times(output: str) -> str:
     return re.sub(r"=* (.*) in \d.*s =*", r"\1", output)
 
 
-def test_settings_of_the_interpreter_need_a_start_of_their_own() -> None:
-    assert not can_fork({"PYTHONDEVMODE": "1"})
-    assert can_fork({"PYTHON_ENABLE_INIT_INDEXING": "1"}) == can_fork({})
+@pytest.mark.parametrize("name", ["PYTHONDEVMODE", "PYTHON_COLORS", "PYTHON_GIL"])
+def test_settings_of_the_interpreter_need_a_start_of_their_own(name: str) -> None:
+    assert not can_fork({**os.environ, name: "1"})
+    assert can_fork({**os.environ, "PYTHON_ENABLE_INIT_INDEXING": "1"}) == can_fork(os.environ)
 
 
-def test_a_template_that_has_ended_is_replaced(tmp_path: Path) -> None:
-    assert fork_host(["--version"], tmp_path, {}).wait(60) == 0
-    template, _ = host_template._template()
+@pytest.mark.parametrize("run", [run_pytest, run_func])
+def test_a_command_has_the_settings_of_the_interpreter(run: Callable[..., object], tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; print('dev mode', sys.flags.dev_mode)", "utf-8")
+    place = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    settings = {**os.environ, "PYTHONDEVMODE": "1", "PYTHONPATH": place}
+    named = {"environment": settings} if run is run_pytest else {"settings": settings}
+    done = run("--version", folder=tmp_path, **named)
+    assert isinstance(done, subprocess.CompletedProcess)
+    assert "dev mode True" in done.stdout
+
+
+def test_a_template_that_has_ended_is_replaced_and_the_other_one_stays(tmp_path: Path) -> None:
+    waiting = fork_host([], tmp_path, {}, program="import time; print('begins', flush=True); time.sleep(60)")
+    assert waiting.stdout.readline() == "begins\n"
+    assert fork_host(["--version"], tmp_path, {}, program="pytest").wait(60) == 0
+    template, _ = host_template._template("pytest")
     template.kill()
     template.wait()
+    before = len(os.listdir("/proc/self/fd"))
     with pytest.raises((OSError, ValueError)):
-        fork_host(["--version"], tmp_path, {})
+        fork_host(["--version"], tmp_path, {}, program="pytest")
+    assert len(os.listdir("/proc/self/fd")) <= before
+    assert fork_host(["--version"], tmp_path, {}, program="pytest").wait(60) == 0
+    assert waiting.poll() is None
+    waiting.send_signal(signal.SIGTERM)
+    assert waiting.wait(60) == -signal.SIGTERM
+
+
+def test_a_host_whose_template_has_ended_is_killed(tmp_path: Path) -> None:
+    host = fork_host([], tmp_path, {}, program="import time; print('begins', flush=True); time.sleep(60)")
+    assert host.stdout.readline() == "begins\n"
+    template, _ = host_template._templates.pop(())
+    template.kill()
+    template.wait()
+    assert host.wait(60) == -signal.SIGKILL
+    assert host.stdout.read() == ""
     assert fork_host(["--version"], tmp_path, {}).wait(60) == 0
 
 
@@ -144,3 +179,42 @@ signal.pause()
             assert begins == b"begins"
             assert has_ended
             assert output.read() == b""
+
+
+def test_several_threads_wait_for_a_forked_host(tmp_path: Path) -> None:
+    host = fork_host([], tmp_path, {}, program="import time; print('begins', flush=True); time.sleep(60)")
+    assert host.stdout.readline() == "begins\n"
+    with ThreadPoolExecutor(8) as pool:
+        waits = [pool.submit(host.wait, 60) for _ in range(8)]
+        os.kill(host.pid, signal.SIGTERM)
+        assert {wait.result() for wait in waits} == {-signal.SIGTERM}
+
+
+def test_output_that_is_no_text_can_be_read(tmp_path: Path) -> None:
+    code = r"import sys; sys.stdout.buffer.write(b'a\xff'); sys.stderr.buffer.write(b'b\xff')"
+    done = run_forked(code, [], folder=tmp_path, environment={}, limit=60)
+    assert (done.stdout, done.stderr) == ("a\N{REPLACEMENT CHARACTER}", "b\N{REPLACEMENT CHARACTER}")
+
+
+def test_a_test_without_processes_may_not_fork_one(tmp_path: Path) -> None:
+    guard = ProcessGuard()
+    guard.is_on = True
+    try:
+        with pytest.raises(RuntimeError, match="starts a process"):
+            fork_host(["--version"], tmp_path, {})
+    finally:
+        guard.is_on = False
+
+
+def test_output_that_another_process_has_open_is_not_taken_for_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(func_command, "_UNTIL_KILLED", 0.1)
+    code = "import os, time\nif not (child := os.fork()):\n    time.sleep(60)\nprint(child)"
+    program = fork_host([], tmp_path, {}, program=code)
+    child = int(program.stdout.readline())
+    try:
+        with pytest.raises(AssertionError, match="has the output open"):
+            end_of(program, 60)
+    finally:
+        os.kill(child, signal.SIGKILL)

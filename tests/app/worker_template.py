@@ -39,8 +39,19 @@ _CLONE_PARENT = 0x8000
 _LOST_OUTPUT = 120
 """The exit code of the interpreter when it cannot write what is left of the output."""
 _PR_SET_PDEATHSIG = 1
-_OF_THE_INTERPRETER = re.compile(r"PYTHON[A-Z]|LANG|LC_|LD_|MALLOC_|SSL_CERT|OTEL_")
-"""Variables that a process reads when it starts or imports the SDKs."""
+_SETTINGS_OF_AZURE = frozenset(
+    f"PYTHON_{name}"
+    for name in (
+        "ENABLE_DEBUG_LOGGING",
+        "ENABLE_INIT_INDEXING",
+        "ENABLE_WORKER_EXTENSIONS",
+        "ISOLATE_WORKER_DEPENDENCIES",
+        "SCRIPT_FILE_NAME",
+        "THREADPOOL_THREAD_COUNT",
+    )
+)
+_READ_AT_START = re.compile(r"LANG|LC_|LD_|MALLOC_|SSL_CERT|OTEL_")
+"""Other variables that a process reads when it starts or imports the SDKs."""
 
 
 def can_fork(command: Sequence[str], cwd: str, environment: Mapping[str, str], of_template: Mapping[str, str]) -> bool:
@@ -50,7 +61,7 @@ def can_fork(command: Sequence[str], cwd: str, environment: Mapping[str, str], o
         and list(command) == [command[0], str(ENTRY)]
         and (command[0] == sys.executable or OTHER_ENVIRONMENTS in Path(command[0]).parts)
         and os.path.isdir(cwd)
-        and _of_the_interpreter(environment) == _of_the_interpreter(of_template)
+        and _read_at_start(environment) == _read_at_start(of_template)
     )
 
 
@@ -59,11 +70,16 @@ def can_fork_any(environ: Mapping[str, str]) -> bool:
     return sys.platform == "linux" and _CLONE is not None and "COVERAGE_PROCESS_CONFIG" not in environ
 
 
-def _of_the_interpreter(environment: Mapping[str, str]) -> dict[str, str]:
+def is_of_interpreter(name: str) -> bool:
+    """Whether the interpreter may read the variable when it starts."""
+    return name.startswith("PYTHON") and name not in _SETTINGS_OF_AZURE
+
+
+def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if _OF_THE_INTERPRETER.match(name) and name != "PYTHONUNBUFFERED"
+        if (is_of_interpreter(name) or _READ_AT_START.match(name)) and name != "PYTHONUNBUFFERED"
     }
 
 

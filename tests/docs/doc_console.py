@@ -35,7 +35,9 @@ COMMAND_LIMIT = 100.0
 DEVELOPMENT = "UseDevelopmentStorage=true"
 _START = re.compile(r"(make start|func (host )?start\b.*|func durable serve\b.*)")
 _ONLY_LOOKS = re.compile(r"(curl (?!.*(-X|-d) )|func durable get-|func doctor|cat )")
-_FORKED = re.compile(r"(func|python -m (?:pytest|unittest)) (?!exec )[^|&;<>()$*~#`\\]*")
+_FORKED = re.compile(
+    r"""(func|python -m (?:pytest|unittest)) (?!exec )('[^'\n]*'|"[^"$!`\\\n]*"|[^'"|&;<>()[\]{}$*?!~#`\\\n])*"""
+)
 """Commands that do not need a shell, and a process that has imported what they need exists."""
 _FAILURE = re.compile(r"error DH|\d failed")
 """In the output that a page expects of a command that fails."""
@@ -58,7 +60,7 @@ class Host:
     def __init__(self, command: str, folder: Path, environ: Mapping[str, str]) -> None:
         self._lines: list[str] = []
         self._changed = threading.Condition()
-        self._process = start_func(shlex.split(command)[1:], folder, environ, fork=can_fork({}))
+        self._process = start_func(shlex.split(command)[1:], folder, environ, fork=can_fork(environ))
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -211,11 +213,11 @@ class Desk:
 
     def _run(self, command: str) -> tuple[int, str]:
         """The exit code and the output of a command that ends."""
-        if _FORKED.fullmatch(command) and can_fork({}):
+        if _FORKED.fullmatch(command) and can_fork(environment := self._with_state()):
             first, *words = shlex.split(command)
             program = "durable_host" if first == "func" else words[1]
             arguments = words if first == "func" else words[2:]
-            return end_of(fork_host(arguments, self.folder, self._with_state(), program=program), COMMAND_LIMIT)
+            return end_of(fork_host(arguments, self.folder, environment, program=program), COMMAND_LIMIT)
         done = subprocess.run(
             ["bash", "-c", _BASH.format(command=command, home=self._home)],
             cwd=self._home, env=self._environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -43,6 +43,8 @@ class HostFleet(FaultWorld):
         self.hosts = [HostProcess(APP, {**self.settings, "RUNS": str(file)}) for file in self.files]
         self.up: list[HostProcess] = []
         self.runs: list[Run] = []
+        self.lost: list[dict[str, int]] = []
+        """For each host that was killed: the activities that it ran, and how often each of them had begun by then."""
         self._numbers = itertools.count()
         self._is_over = threading.Event()
         self._driving: Future[None] | None = None
@@ -61,12 +63,11 @@ class HostFleet(FaultWorld):
 
     def kill_in_activities(self, *hosts: HostProcess) -> None:
         """Begin runs until an activity runs in each of the hosts, `kill -9` them, and start them again."""
-        before = {host: self._begun(host) for host in hosts}
         last_begun = 0.0
 
         def runs_in_each() -> bool:
             nonlocal last_begun
-            if all(self._begun(host) > count for host, count in before.items()):
+            if all(self._begun(host) - before[host] for host in hosts):
                 return True
             if time.monotonic() > last_begun + BEGIN_MORE_SECONDS:
                 self.begin(1)  # While partitions move, other hosts may have taken all activities so far.
@@ -74,10 +75,12 @@ class HostFleet(FaultWorld):
             return False
 
         with self.held():
+            before = {host: self._begun(host) for host in hosts}
             self._until(runs_in_each, "no activity begins in a host that is to be killed")
             self._take_down(hosts)
             for host in hosts:
                 host.kill()
+                self._note_lost(host, before[host])
         self.start(*hosts)
 
     def stop(self, host: HostProcess) -> None:
@@ -88,8 +91,12 @@ class HostFleet(FaultWorld):
     def _take_down(self, hosts: Sequence[HostProcess]) -> None:
         self.up = [host for host in self.up if host not in hosts]
 
-    def _begun(self, host: HostProcess) -> int:
-        return activities_in(self.files[self.hosts.index(host)]).total()
+    def _begun(self, host: HostProcess) -> Counter[str]:
+        return activities_in(self.files[self.hosts.index(host)])
+
+    def _note_lost(self, host: HostProcess, before: Counter[str]) -> None:
+        runs = self.activity_runs()
+        self.lost.append({name: runs[name] for name in self._begun(host) - before})
 
     def owners(self) -> list[str]:
         """The worker that owns each partition."""
@@ -120,7 +127,10 @@ class HostFleet(FaultWorld):
     def _state(self) -> str:
         lines = [f"owners {self.owners()}, {self.messages_left()} messages left", *map(str, self.runs)]
         for host in self.hosts:
-            lines += [f"{'up' if host in self.up else 'down'}, {self._begun(host)} activities began:", host.output]
+            lines += [
+                f"{'up' if host in self.up else 'down'}, {self._begun(host).total()} activities began:",
+                host.output,
+            ]
         return "\n".join(lines)
 
     # Load

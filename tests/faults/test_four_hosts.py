@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from host_fleet import host_fleet
+from fault_world import EXPECTED
+from host_fleet import PATTERNS, host_fleet
 
 from durable_host.config.connection import Connection
 
@@ -29,5 +30,11 @@ def test_nothing_is_lost_or_doubled_while_four_hosts_join_die_and_leave(azurite:
             fleet.kill_in_activities(second, fourth)
         wrong = fleet.wrong(fleet.runs, each_activity_once=False)
         assert not wrong, "\n".join([*wrong, *(host.output for host in fleet.hosts)])
-        again = {name for name, times in fleet.activity_runs().items() if times > 1}
-        assert len(again) >= 4, "each kill came while an activity ran"
+        ran = fleet.activity_runs()
+        assert len(fleet.lost) == 4
+        for lost in fleet.lost:
+            assert any(ran[name] > times for name, times in lost.items()), f"none of {lost} ran again"
+
+
+def test_the_load_has_every_pattern_whose_result_is_known() -> None:
+    assert {*PATTERNS, "signals"} == {*EXPECTED}

@@ -97,8 +97,9 @@ WAS_IMPORTED = "aiohttp" in sys.modules
 
 @app.generic_trigger("g", type="someTrigger")
 def imported(g):
+    is_imported = "aiohttp" in sys.modules
     import aiohttp
-    return str([WAS_IMPORTED, "aiohttp" in sys.modules, http_utils.aiohttp is aiohttp])
+    return str([WAS_IMPORTED, is_imported, http_utils.aiohttp is aiohttp])
 """
 
 

@@ -1,6 +1,7 @@
 """When the host writes frames to a worker."""
 
 import asyncio
+from collections.abc import Coroutine, Sequence
 from typing import Any, cast
 
 from durable_host.invocation.batch_scheduling import MANY
@@ -26,11 +27,14 @@ class Transport:
         self.writes.append(data)
 
 
-async def _begin_calls(worker: WorkerProcess, count: int) -> list[asyncio.Task[Any]]:
-    calls = [worker.request({"k": "invoke", "i": str(number)}, lambda header, _: header) for number in range(count)]
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    await asyncio.sleep(0)
-    return tasks
+def _begin_calls(worker: WorkerProcess, count: int) -> Sequence[Coroutine[Any, Any, Any]]:
+    """Each goes on until it waits for its answer, before anything else happens."""
+    calls = [
+        worker.request({"k": "invoke", "i": f"call {number}"}, lambda header, _: header) for number in range(count)
+    ]
+    for call in calls:
+        call.send(None)
+    return calls
 
 
 def _worker() -> tuple[WorkerProcess, Transport]:
@@ -39,23 +43,22 @@ def _worker() -> tuple[WorkerProcess, Transport]:
     return worker, transport
 
 
-async def test_the_frame_of_a_call_is_written_at_once() -> None:
+async def test_the_frame_of_a_call_is_written_at_once_unless_there_are_many() -> None:
     worker, transport = _worker()
-    worker.send({"k": "forget", "key": "a"})
-    assert len(transport.writes) == 1
+    calls = _begin_calls(worker, MANY)
+    assert len(transport.writes) == MANY - 1
+    await asyncio.sleep(0)
+    assert f"call {MANY - 1}".encode() in transport.writes[MANY - 1]
+    for call in calls:
+        call.close()
 
 
 async def test_with_many_calls_the_frames_of_one_turn_of_the_loop_are_written_together_and_in_order() -> None:
     worker, transport = _worker()
-    tasks = await _begin_calls(worker, MANY)
+    calls = _begin_calls(worker, MANY + 2)
     await asyncio.sleep(0)
-    written = len(transport.writes)
-    for number in range(3):
-        worker.send({"k": "forget", "key": f"key {number}"})
-    assert len(transport.writes) == written
-    await asyncio.sleep(0)
-    (together,) = transport.writes[written:]
-    places = [together.index(f"key {number}".encode()) for number in range(3)]
+    (together,) = transport.writes[MANY - 1 :]
+    places = [together.index(f"call {number}".encode()) for number in range(MANY - 1, MANY + 2)]
     assert places == sorted(places)
-    for task in tasks:
-        task.cancel()
+    for call in calls:
+        call.close()

@@ -19,7 +19,7 @@ from hub_samples import (
 
 from durable_host.durable.model.events import OrchestrationInstance, TaskScheduled
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.taskhub.port import TaskHub
+from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub
 
 
 async def _request(hub: TaskHub, count: int = 1) -> OrchestrationInstance:
@@ -84,6 +84,24 @@ async def test_requests_are_shared_among_the_slots_without_doubles(hub: TaskHub)
         task.cancel()
     await asyncio.gather(*slots, return_exceptions=True)
     assert sorted(seen) == list(range(30))
+
+
+async def test_requests_come_several_at_once_as_many_as_asked_for_at_most_and_none_twice(hub: TaskHub):
+    await _request(hub, 5)
+    received: list[ReceivedMessage] = []
+    async with time_limit():
+        while len(received) < 5:
+            together = await hub.next_activities(3)
+            assert 1 <= len(together) <= 3
+            received += together
+    assert sorted(one.message.event.event_id for one in received) == list(range(5))
+    assert {one.dequeue_count for one in received} == {1}
+    other = activity(OrchestrationInstance("b", new_id()), 7)
+    await hub.send(other)
+    async with time_limit():
+        (last,) = await hub.next_activities(3)
+    assert last.message == other
+    await hub.discard([*received, last])
 
 
 async def test_a_waiting_slot_gets_a_request_at_once(hub: TaskHub):
