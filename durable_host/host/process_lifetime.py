@@ -85,7 +85,7 @@ async def _serve(config: HostConfig, options: StartOptions) -> int:
         begin_imports(config, worker)
         return services(config, options, pool, indexing, code_storage, chaos)
 
-    return await _run_services(make, options.presenter)
+    return await _run_services(make, options.presenter, pool.kill)
 
 
 def run_services(make: Callable[[], Awaitable[HostServices]], presenter: Presenter) -> int:
@@ -94,11 +94,14 @@ def run_services(make: Callable[[], Awaitable[HostServices]], presenter: Present
         return runner.run(_run_services(make, presenter))
 
 
-async def _run_services(make: Callable[[], Awaitable[HostServices]], presenter: Presenter) -> int:
+async def _run_services(
+    make: Callable[[], Awaitable[HostServices]], presenter: Presenter, kill_made: Callable[[], None] = lambda: None
+) -> int:
+    """See `run_services`. `kill_made` is `HostServices.kill` until `make` has returned."""
     started_at = _program_start()
     services: HostServices | None = None
     stop_asked = asyncio.Event()
-    restore = _on_signals(stop_asked.set, lambda: services.kill() if services is not None else None)
+    restore = _on_signals(stop_asked.set, lambda: kill_made() if services is None else services.kill())
     try:
         services = await make()
         starting = asyncio.create_task(services.start(started_at))

@@ -119,9 +119,11 @@ class WorkerPool:
         self._is_stopped = True
         self._changed.set()
         await self._background.stop()
+        await asyncio.gather(*(workers.stop(grace) for workers in self._everybody()))
+
+    def _everybody(self) -> tuple[Workers, ...]:
         candidates = [self._candidate] if self._candidate is not None else []
-        everybody = (self.current, *self._retiring, *self._lone, *candidates)
-        await asyncio.gather(*(workers.stop(grace) for workers in everybody))
+        return (self.current, *self._retiring, *self._lone, *candidates)
 
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncGenerator[Workers]:
@@ -161,8 +163,8 @@ class WorkerPool:
 
     @property
     def all_pids(self) -> tuple[int, ...]:
-        """All process IDs, including those of workers that finish their last calls or run a single call."""
-        return tuple(pid for workers in (self.current, *self._retiring, *self._lone) for pid in workers.pids())
+        """All process IDs, including those of workers that load the app, finish their last calls or run one call."""
+        return tuple(pid for workers in self._everybody() for pid in workers.pids())
 
     @property
     def is_busy(self) -> bool:

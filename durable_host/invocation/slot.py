@@ -75,7 +75,7 @@ class WorkerSlot:
 
         If the app does not load, `failure` of the result is set, and the slot is empty.
         """
-        process, index = await launch(self._options, self._debugger)
+        process, index = await self._launch(self._debugger)
         if index.failure is not None:
             await process.stop(0)
             return index
@@ -118,7 +118,13 @@ class WorkerSlot:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
         if self._owned is not None:
-            await self._owned.stop(grace)
+            await (self._owned.stop(grace) if self._owned.indexed.done() else self._owned.destroy())
+
+    async def _launch(self, debugger: DebuggerAddress | None) -> tuple[LanguageWorker, IndexResult]:
+        """Start a process, which the slot owns from now on, and load the app. See `load`."""
+        start = self._options.kind.own_process or WorkerProcess.start
+        self._owned = process = await start(self._options, debugger)
+        return process, await load(self._options, process, debugger)
 
     def _take(self, process: LanguageWorker) -> None:
         self.process = self._owned = process
@@ -163,7 +169,7 @@ class WorkerSlot:
                 await self._wait_after_crash(in_calls=in_calls)
             is_crash, in_calls = True, False
             try:
-                process, index = await launch(self._options, self._debugger_now())
+                process, index = await self._launch(self._debugger_now())
             except (InterpreterUnusable, WorkerStartFailed) as error:
                 LOG.error("%s %s", error.message, error.cause or "")
                 continue
@@ -189,14 +195,12 @@ class WorkerSlot:
         return None if self._debugger is None else msgspec.structs.replace(self._debugger, wait=False)
 
 
-async def launch(options: WorkerOptions, debugger: DebuggerAddress | None = None) -> tuple[LanguageWorker, IndexResult]:
-    """Start a process and load the app. Raises InterpreterUnusable, WorkerStartFailed."""
-    start = options.kind.own_process or WorkerProcess.start
-    process: LanguageWorker = await start(options, debugger)
+async def load(options: WorkerOptions, process: LanguageWorker, debugger: DebuggerAddress | None) -> IndexResult:
+    """Wait until the process has loaded the app. Otherwise it ends. Raises InterpreterUnusable, WorkerStartFailed."""
     try:
         await _wait_loaded(process, waits_for_debugger=debugger is not None and debugger.wait)
         if process.indexed.done() and not process.indexed.cancelled():
-            return process, process.read_index()
+            return process.read_index()
     except BaseException:
         await process.destroy()
         raise

@@ -119,3 +119,23 @@ def test_a_reader_that_has_stalled_does_not_keep_it(
 def test_another_signal_ends_the_wait_for_a_reader(start: Callable[..., subprocess.Popen[str]], number: int) -> None:
     process = start(1000, 1000, number=number, is_patient=True, longest_close=600)
     assert process.wait(60) == EXIT_STOPPED
+
+
+def test_the_second_one_kills_the_workers_before_the_services_exist() -> None:
+    program = """
+import asyncio, os, signal
+from durable_host.config.start_options import SilentPresenter
+from durable_host.host import process_lifetime
+
+
+async def make():
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.Event().wait()
+
+
+asyncio.run(process_lifetime._run_services(make, SilentPresenter(), lambda: print("killed", flush=True)))
+"""
+    run = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stdout) == (EXIT_STOPPED, "killed\n")

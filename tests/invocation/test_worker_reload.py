@@ -12,7 +12,9 @@ from worker_apps import RunningApp, eventually, http, options, running, write_ap
 
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.datum import string
+from durable_host.invocation.errors import WorkerStartFailed
 from durable_host.invocation.invoker import Invoker, Pipeline
+from durable_host.invocation.pool import WorkerPool
 from durable_host.testing import VirtualClock
 
 
@@ -127,3 +129,43 @@ async def test_stopping_ends_processes_that_are_being_loaded(tmp_path: Path) -> 
         await asyncio.gather(reloading, return_exceptions=True)
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+LOADS_FOREVER = """
+import os, time
+with open("loading.txt", "a") as file:
+    print(os.getpid(), file=file, flush=True)
+while True:
+    time.sleep(0.01)
+"""
+
+
+def loading(root: Path) -> list[int]:
+    """The process that loads the app, once it does."""
+    file = root / "loading.txt"
+    text = file.read_text("utf-8") if file.exists() else ""
+    return [int(text)] if text.endswith("\n") else []
+
+
+async def test_kill_ends_a_process_that_loads_the_app(tmp_path: Path) -> None:
+    pool = WorkerPool(options(write_app(tmp_path, LOADS_FOREVER)))
+    starting = asyncio.create_task(pool.start())
+    try:
+        await eventually(lambda: loading(tmp_path))
+        assert list(pool.all_pids) == loading(tmp_path)
+        pool.kill()
+        with pytest.raises(WorkerStartFailed):
+            await starting
+    finally:
+        await pool.stop(0)
+
+
+async def test_kill_ends_a_process_that_loads_the_app_again(tmp_path: Path) -> None:
+    async with running(tmp_path, versions(1)) as app:
+        write_app(tmp_path, LOADS_FOREVER)
+        reloading = asyncio.create_task(app.pool.reload())
+        await eventually(lambda: loading(tmp_path))
+        assert set(app.pool.all_pids) > set(loading(tmp_path))
+        app.pool.kill()
+        with pytest.raises(WorkerStartFailed):
+            await reloading
