@@ -130,8 +130,7 @@ async def test_requests_that_come_early_are_answered_in_turn(world: World, paths
     writer.write(get(*paths))
     await world.has_begun.wait()
     writer.write(get("/4", "/usual/5", "/6"))
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await until(lambda: len(world.connection()._messages) == 5)
     assert world.begun == [paths[0]]
     world.go_on.set()
     for path in (*paths, "/4", "/usual/5", "/6"):
@@ -283,8 +282,7 @@ async def test_the_next_call_begins_when_its_client_can_receive_the_answer(world
     reader, writer = await world.connect()
     writer.write(get(f"{prefix}/1", f"{prefix}/2"))
     head = await reader.readuntil(b"\r\n\r\n")
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await until(lambda: len(world.connection()._messages) == 1)
     assert world.begun == [f"{prefix}/1"]
     with contextlib.suppress(asyncio.IncompleteReadError):
         await reader.readexactly(int(head.partition(b"Content-Length: ")[2].split()[0]))
