@@ -144,7 +144,11 @@ UNITTEST = """
 import unittest
 from pathlib import Path
 
-from durable_host.testing import FunctionApp, StillRunning
+from durable_host.testing import FunctionApp, StillRunning, chaos_runs
+
+
+def expires(app):
+    assert app.start("approval").wait().output == "expired"
 
 
 class Approvals(unittest.TestCase):
@@ -163,6 +167,9 @@ class Approvals(unittest.TestCase):
 
     def test_failure_is_an_assertion(self):
         self.assertTrue(issubclass(StillRunning, self.failureException))
+
+    def test_expires_whatever_fails(self):
+        self.assertEqual(chaos_runs(Path(__file__).parent, expires, runs=3).runs, 3)
 
 
 class AsyncApprovals(unittest.IsolatedAsyncioTestCase):
@@ -245,8 +252,10 @@ def test_the_fixture_serves(run: Run, test: str) -> None:
 
 
 def test_the_live_fixture_and_replays_serve(root: Path) -> None:
-    output = pytest_in(root, "-rA", "live")
-    assert "4 passed" in output, output
+    """In a pytest that is started: a forked one has imported the modules of all that it may need."""
+    command = pytest_command("--strict-markers", "-rA", "live")
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100, check=False)
+    assert "4 passed" in done.stdout, done.stdout
 
 
 def test_an_app_is_loaded_once_for_the_same_settings(run: Run) -> None:
@@ -309,4 +318,4 @@ def test_unittest_needs_no_pytest(root: Path) -> None:
     command = [sys.executable, "-m", "unittest", "-v", "unittests"]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=100, check=False)
     assert done.stderr.rstrip().endswith("OK"), done.stderr
-    assert "Ran 4 tests" in done.stderr
+    assert "Ran 5 tests" in done.stderr
