@@ -35,7 +35,7 @@ COMMAND_LIMIT = 100.0
 DEVELOPMENT = "UseDevelopmentStorage=true"
 _START = re.compile(r"(make start|func (host )?start\b.*|func durable serve\b.*)")
 _ONLY_LOOKS = re.compile(r"(curl (?!.*(-X|-d) )|func durable get-|func doctor|cat )")
-_FORKED = re.compile(
+NEEDS_NO_SHELL = re.compile(
     r"""(func|python -m (?:pytest|unittest)) (?!exec )('[^'\n]*'|"[^"$!`\\\n]*"|[^'"|&;<>()[\]{}$*?!~#`\\\n])*"""
 )
 """Commands that do not need a shell, and a process that has imported what they need exists."""
@@ -213,7 +213,7 @@ class Desk:
 
     def _run(self, command: str) -> tuple[int, str]:
         """The exit code and the output of a command that ends."""
-        if _FORKED.fullmatch(command) and can_fork(environment := self._with_state()):
+        if NEEDS_NO_SHELL.fullmatch(command) and can_fork(environment := self._with_state()):
             first, *words = shlex.split(command)
             program = "durable_host" if first == "func" else words[1]
             arguments = words if first == "func" else words[2:]

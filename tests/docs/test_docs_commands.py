@@ -10,7 +10,7 @@ import sys
 from importlib.util import find_spec
 
 import pytest
-from doc_console import Desk
+from doc_console import NEEDS_NO_SHELL, Desk
 from doc_pages import ROOT, Block, Page, all_pages, page
 
 pytestmark = pytest.mark.skipif(
@@ -157,3 +157,10 @@ def test_pages_name_nothing_of_their_making(page: Page) -> None:
     words = ("issue #", "TODO", "session's", "pypi.org", "/root/", "/work/", "/tmp/", "agent")
     text = re.sub(r"openai[ _-]agents?", "", page.text, flags=re.IGNORECASE)  # a package that apps use
     assert [word for word in words if word in text] == []
+
+
+def test_a_command_that_needs_a_shell_is_not_forked() -> None:
+    for command in ("func doctor", """func durable start-new A --input '{"a": [1]}'""", 'python -m pytest -k "a or b"'):
+        assert NEEDS_NO_SHELL.fullmatch(command), command
+    for rest in ("{a,b}", "a?", "[ab]", "!!", "a\nfunc b", "a | b", "$A", '"$A"', "'a"):
+        assert not NEEDS_NO_SHELL.fullmatch(f"func {rest}"), rest
