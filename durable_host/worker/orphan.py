@@ -41,6 +41,20 @@ def end_with_parent() -> None:
         return
 
 
+def host_has_ended(requests: int) -> bool:
+    """Whether the host had ended before `end_with_parent`, so that the kernel sends no signal for it.
+
+    `requests` is the pipe whose other end only the host has.
+    """
+    if sys.platform != "linux":
+        return False
+    import select
+
+    poll = select.poll()
+    poll.register(requests, select.POLLHUP)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
+
+
 def end_group_with_process() -> None:
     """Make the kernel kill the process group when this process ends in any way, if the group is its own.
 

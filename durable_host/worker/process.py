@@ -43,6 +43,8 @@ def run() -> None:
     """Serve the host on descriptors 0 and 1 until it requests a stop or ends."""
     host = os.getppid()
     orphan.end_with_parent()
+    if orphan.host_has_ended(0):
+        return
     orphan.end_group_with_process()
     requests, answers = captured_streams.take_pipes()
     channel = PipeChannel(answers)
