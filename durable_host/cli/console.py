@@ -163,10 +163,12 @@ class Console(logging.Handler):
         if writer is not None:
             self._queue.put(None)
             self._hurry.set()
-            with ended_by_signals():
-                writer.join(timeout=_LONGEST_CLOSE)
-            if writer.is_alive():
-                self._broken = True  # Nobody reads: another write would wait for this one.
+            try:
+                with ended_by_signals():
+                    writer.join(timeout=_LONGEST_CLOSE)
+            finally:
+                if writer.is_alive():
+                    self._broken = True  # Nobody reads: another write would wait for this one.
             atexit.unregister(self.close)
             logging.getLogger().removeHandler(self)
             logging.getLogger("Function").setLevel(logging.NOTSET)

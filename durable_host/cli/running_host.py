@@ -58,7 +58,7 @@ def request_host(
         connection.request(method, path, body, headers)
         response = connection.getresponse()
         content = response.read().decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last for an odd host name
         raise HostNotRunning(
             f"No host answers at {address}.",
             cause=str(error),

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from typing import Final, TextIO
 
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
@@ -32,7 +33,8 @@ def separate_stdout() -> TextIO:
     At its end, the interpreter flushes `sys.stdout`: it would wait forever, or abort, while a thread holds that buffer
     because nobody reads the output.
     """
-    sys.stdout.flush()
+    with suppress(OSError):  # Nobody may read it.
+        sys.stdout.flush()
     try:
         number = sys.stdout.fileno()
     except (OSError, ValueError, AttributeError):  # not a file, as in tests
