@@ -59,6 +59,7 @@ class LostWork:
         self._diagnostics = diagnostics
         self._lost: OrderedDict[WorkItemId, list[LostRun]] = OrderedDict()
         self._one_suspect = asyncio.Lock()
+        self._in_code: set[str] = set()
 
     async def run(self, item: WorkItemId, run: Callable[[UserCode], Awaitable[T]], *, deliveries: int = 1) -> T:
         """Return the result of `run`. `deliveries` is how often the hub has delivered the work item; earlier deliveries
@@ -66,6 +67,9 @@ class LostWork:
 
         Raises WorkItemAborted when the work item must be retried, and WorkItemGivenUp when it must not.
         """
+        has_session = item.kind != "activity"
+        if has_session:
+            self._in_code.add(item.instance_id)
         try:
             result = await (self._run_suspect(item, run) if self._is_suspect(item) else run(self._code))
         except WorkItemAborted as aborted:
@@ -76,8 +80,15 @@ class LostWork:
             raise
         except WorkItemLost as lost:
             self._give_up(item, lost.runs)
+        finally:
+            if has_session:
+                self._in_code.discard(item.instance_id)
         self._lost.pop(item, None)
         return result
+
+    def is_in_code(self, instance_id: str) -> bool:
+        """True while code of an orchestrator or entity runs for the instance."""
+        return instance_id in self._in_code
 
     async def _run_suspect(self, item: WorkItemId, run: Callable[[UserCode], Awaitable[T]]) -> T:
         async with self._one_suspect:

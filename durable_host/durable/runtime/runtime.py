@@ -119,7 +119,11 @@ class DurableRuntime:
             http=self._http(),
         )
         self._watchdog = SessionWatchdog(
-            self._sessions.all, clock, self.diagnostics, long_run=getattr(user_code, "long_run", LONG_RUN)
+            self._sessions.all,
+            clock,
+            self.diagnostics,
+            is_in_code=lost.is_in_code,
+            long_run=getattr(user_code, "long_run", LONG_RUN),
         )
 
     async def start(self) -> None:

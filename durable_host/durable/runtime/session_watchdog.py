@@ -17,7 +17,10 @@ LONG_RUN = "an orchestrator must not block or compute for long"
 
 
 class SessionWatchdog:
-    """Checks all sessions every few seconds of real time. Each problem is reported once while it lasts."""
+    """Checks all sessions every few seconds of real time. Each problem is reported once while it lasts.
+
+    `is_in_code` says whether code of an orchestrator or entity runs for an instance; other work items wait for storage.
+    """
 
     def __init__(
         self,
@@ -25,12 +28,14 @@ class SessionWatchdog:
         clock: Clock,
         diagnostics: Diagnostics,
         *,
+        is_in_code: Callable[[str], bool],
         limit: float = LIMIT_SECONDS,
         long_run: str = LONG_RUN,
     ) -> None:
         self._sessions = sessions
         self._clock = clock
         self._diagnostics = diagnostics
+        self._is_in_code = is_in_code
         self._limit = limit
         self._long_run = long_run
         self._reported: set[str] = set()
@@ -51,11 +56,14 @@ class SessionWatchdog:
 
     def _finding(self, session: InstanceSession, now: float) -> Diagnostic:
         seconds = now - session.since
-        text = (
-            f"its work item has been running for {seconds:.0f} s; {self._long_run}."
-            if session.is_running
-            else f"{len(session.mailbox)} message(s) have waited for a free slot, or for storage, for {seconds:.0f} s."
-        )
+        if not session.is_running:
+            text = (
+                f"{len(session.mailbox)} message(s) have waited for a free slot, or for storage, for {seconds:.0f} s."
+            )
+        elif self._is_in_code(session.instance_id):
+            text = f"its work item has been running for {seconds:.0f} s; {self._long_run}."
+        else:
+            text = f"its work item has been running for {seconds:.0f} s and waits for storage."
         return Diagnostic(
             code=ABNORMALLY_LONG,
             instance_id=session.instance_id,
