@@ -14,6 +14,7 @@ from durable_host import private_files
 from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.taskhub.azure import AzureTaskHub
 from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
 from durable_host.durable.taskhub.azure.worker_id import HostSlot, worker_id
 from durable_host.storage import StorageAccount
 
@@ -149,6 +150,22 @@ async def test_another_partition_count_is_warned_of(open_azure, storage, caplog)
     await open_azure(worker=False)
     with caplog.at_level("WARNING", "Host.Triggers.DurableTask"):
         await open_azure(worker=False, partition_count=3, on=RecordingAccount(storage))
+    assert any("partitionCount is 3 now" in record.getMessage() for record in caplog.records)
+
+
+async def test_another_partition_count_of_a_host_that_starts_at_the_same_time_is_warned_of(
+    open_azure, caplog, monkeypatch
+) -> None:
+    add = PartitionTable.add
+
+    async def add_second(table: PartitionTable, queue: str) -> bool:
+        for row in (queue, f"{queue[:-2]}03"):
+            await add(table, row)
+        return await add(table, queue)
+
+    monkeypatch.setattr(PartitionTable, "add", add_second)
+    with caplog.at_level("WARNING", "Host.Triggers.DurableTask"):
+        await open_azure(worker=False, partition_count=3)
     assert any("partitionCount is 3 now" in record.getMessage() for record in caplog.records)
 
 

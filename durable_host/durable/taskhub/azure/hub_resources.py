@@ -64,7 +64,15 @@ class Resources:
         is_new = names.partitions in made
         rows = {row.queue for row in ([] if is_new else await self._partitions.read())}
         wanted = set(self._names.control_queues)
-        await for_each(sorted(wanted - rows), self._partitions.add, 8)
+        others: list[str] = []
+
+        async def add(queue: str) -> None:
+            if not await self._partitions.add(queue):
+                others.append(queue)
+
+        await for_each(sorted(wanted - rows), add, 8)
+        if others:  # Another host adds rows at the same time, maybe with another partition count.
+            rows = {row.queue for row in await self._partitions.read()}
         if rows and len(rows | wanted) != len(wanted):
             _log.warning(
                 "Task hub '%s' was created with %d partitions, but partitionCount is %d now. Messages of running "

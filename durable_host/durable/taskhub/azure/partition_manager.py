@@ -36,13 +36,15 @@ class PartitionTable:
         """Create the table. Returns False when it already exists."""
         return await self._tables.create_table(self._names.partitions)
 
-    async def add(self, queue: str) -> None:
-        """Insert the row of a control queue if it is missing."""
+    async def add(self, queue: str) -> bool:
+        """Insert the row of a control queue; False if there is one."""
         try:
             await self._tables.insert(self._names.partitions, PartitionRow(queue).write())
         except Conflict as conflict:
             if conflict.code != "EntityAlreadyExists":
                 raise
+            return False
+        return True
 
     async def read(self) -> list[PartitionRow]:
         """Return all rows."""
