@@ -17,8 +17,8 @@ from durable_host.config.connection import Connection
 from durable_host.storage.azurite import connection_string, free_connection, start_azurite
 
 STEPS = 5
-SIZES = {"steps": STEPS, "instances": 200, "activities": 1000, "large": 4000, "chain": 300, "events": 50}
-SMALL = {"steps": STEPS, "instances": 10, "activities": 20, "large": 40, "chain": 60, "events": 3}
+SIZES = {"steps": STEPS, "samples": 3, "instances": 200, "activities": 1000, "large": 4000, "chain": 300, "events": 50}
+SMALL = {"steps": STEPS, "samples": 1, "instances": 10, "activities": 20, "large": 40, "chain": 60, "events": 3}
 HTTP_SECONDS = 2.0
 ROUNDS = 2
 WARM_UP = 5
@@ -127,7 +127,9 @@ async def _durable(run: Run, found: Figures, system: str, client: scenarios.Clie
     sizes = run.sizes
     await scenarios.sequences(client, WARM_UP, STEPS, -1)
     await scenarios.fan_out(client, 20, -1)
-    found.add(SEQUENCES, system, sizes["instances"] / await scenarios.sequences(client, sizes["instances"], STEPS, 0))
+    for number in range(sizes["samples"]):
+        seconds = await scenarios.sequences(client, sizes["instances"], STEPS, number)
+        found.add(SEQUENCES, system, sizes["instances"] / seconds)
     found.add(FAN_OUT, system, sizes["activities"] / await scenarios.fan_out(client, sizes["activities"], 0))
     found.add(LARGE, system, sizes["large"] / await scenarios.fan_out(client, sizes["large"], 1))
     found.add(CHAIN, system, sum(await scenarios.chain(client, sizes["chain"])) / 2)

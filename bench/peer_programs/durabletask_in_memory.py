@@ -65,7 +65,9 @@ def measure(client: TaskHubGrpcClient, sizes: dict[str, int]) -> dict[str, float
 
     run(sequence, sizes["steps"], 5)  # warm up
     figures = {
-        "sequences": sizes["instances"] / run(sequence, sizes["steps"], sizes["instances"]),
+        "sequences": max(
+            sizes["instances"] / run(sequence, sizes["steps"], sizes["instances"]) for _ in range(sizes["samples"])
+        ),
         "fan-out": sizes["activities"] / run(fan_out, sizes["activities"], 1),
     }
     if sizes["large"]:
