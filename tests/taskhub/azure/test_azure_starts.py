@@ -516,6 +516,19 @@ async def test_a_pending_row_of_a_client_that_is_gone_is_found_by_a_host_that_wa
     assert (started.message.target, started.message.id) == (start.target, start.id)
 
 
+async def test_a_pending_row_of_a_client_that_is_gone_is_found_when_the_instance_is_started_again(
+    open_azure, storage: StorageAccount
+) -> None:
+    hub = await open_azure()
+    client = await open_azure(worker=False, on=RecordingAccount(storage))
+    start = start_of("abc123")
+    await unstarted(client, start)
+    with pytest.raises(InstanceExists):
+        await hub.create_instance(start_of("abc123"), dedupe_statuses=NON_RUNNING)
+    (started,) = await receive(hub, 1)
+    assert (started.message.target, started.message.id) == (start.target, start.id)
+
+
 @pytest.mark.parametrize("method", [("table", "insert"), ("queue", "put")], ids=["row", "message"])
 async def test_a_start_whose_answer_does_not_come_is_finished_when_the_process_ends(
     open_azure, account: RecordingAccount, storage: StorageAccount, method: tuple[str, str]

@@ -173,6 +173,8 @@ def assembled(
         commits=commits,
         new_instances=new_instances,
         pending_starts=pending_starts,
-        creator=Creator(instances, sender, payloads, new_instances, unfinished, pending_starts.expect),
+        creator=Creator(
+            instances, sender, payloads, new_instances, unfinished, pending_starts.expect, pending_starts.found
+        ),
         worker=worker,
     )

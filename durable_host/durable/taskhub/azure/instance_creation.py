@@ -38,7 +38,8 @@ class Creator:
     """Creates instances.
 
     `new_instances` receives instances that had no row before and are run by this process. `on_unfinished` receives
-    starts that failed after their row may have been written.
+    starts that failed after their row may have been written, and `on_pending` instances that are pending when they are
+    started again: the client that wrote the row may be gone, and its message missing.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Creator:
         new_instances: NewInstances,
         unfinished: UnfinishedStarts,
         on_unfinished: Callable[[TaskMessage], None],
+        on_pending: Callable[[InstanceState], None],
     ) -> None:
         self._instances = instances
         self._sender = sender
@@ -56,6 +58,7 @@ class Creator:
         self._new_instances = new_instances
         self._unfinished = unfinished
         self._on_unfinished = on_unfinished
+        self._on_pending = on_pending
         self._under_way: dict[str | None, TaskMessage] = {}
         self._none_under_way = asyncio.Event()
         self._none_under_way.set()
@@ -108,7 +111,12 @@ class Creator:
                 replaced = None
                 continue
             first = self._unfinished.get(_execution_of(found))
-            verdict = _decide_start(prepared.message, found, replaced, first, dedupe)
+            try:
+                verdict = _decide_start(prepared.message, found, replaced, first, dedupe)
+            except InstanceExists:
+                if (state := _state(found)).runtime_status is OrchestrationStatus.Pending:
+                    self._on_pending(state)
+                raise
             if verdict == "ours":
                 row = found
                 break

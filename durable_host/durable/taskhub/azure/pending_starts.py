@@ -2,9 +2,9 @@
 
 A process that ends between writing the row and sending the message leaves such an instance behind. The runtime reports
 them when the host starts. Later, the owner of a partition searches for them when it claims the partition, and every two
-minutes, because the client may no longer exist. After waiting for the message, it sends it again with the execution of
-the row and the identity of the first message, so that a copy is dropped. A start that failed in this process is
-finished by this process.
+minutes, because the client may no longer exist. One that is started again through the owner is checked immediately.
+After waiting for the message, it sends it again with the execution of the row and the identity of the first message,
+so that a copy is dropped. A start that failed in this process is finished by this process.
 
 Source: docs/protocol/task-hub-storage-additions.md#order-of-a-start
 """
