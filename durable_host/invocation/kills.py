@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, TypeVar
 
+from durable_host.invocation.errors import FunctionFailed
 from durable_host.invocation.language_worker import LanguageWorker
 from durable_host.invocation.worker_exit import lost_in_given_up
 
@@ -19,13 +20,14 @@ ON_PURPOSE = "it was killed on purpose"
 
 
 async def killed_in(running: Coroutine[Any, Any, T], process: LanguageWorker, kill: Kill) -> T:
-    """Run a call and kill its process. Raises WorkerLost; with `before`, the call may also have ended before."""
+    """Run a call and kill its process. Raises WorkerLost, also if the call was faster with `before`."""
     if kill == "before":
         call = asyncio.ensure_future(running)
         await asyncio.sleep(0)  # The call is sent now.
         process.give_up(ON_PURPOSE)
-        return await call
-    if kill == "instead":
+        with contextlib.suppress(FunctionFailed):
+            await call
+    elif kill == "instead":
         running.close()
     else:
         with contextlib.suppress(Exception):
