@@ -111,12 +111,12 @@ class Creator:
                 replaced = None
                 continue
             first = self._unfinished.get(_execution_of(found))
-            try:
-                verdict = _decide_start(prepared.message, found, replaced, first, dedupe)
-            except InstanceExists:
-                if (state := _state(found)).runtime_status is OrchestrationStatus.Pending:
+            verdict = _decide_start(prepared.message, found, replaced, first, dedupe)
+            if verdict == "exists":
+                state = _state(found)
+                if state.runtime_status is OrchestrationStatus.Pending:
                     self._on_pending(state)
-                raise
+                raise InstanceExists(prepared.message.target.instance_id, state.runtime_status)
             if verdict == "ours":
                 row = found
                 break
@@ -193,13 +193,13 @@ def _decide_start(
     replaced: Entity | None,
     first: UnfinishedStart | None,
     dedupe: frozenset[OrchestrationStatus],
-) -> Literal["ours", "again", "take over", "taken", "replace"]:
-    """Return what a row means to a start that found it. Raises `InstanceExists`.
+) -> Literal["ours", "again", "take over", "exists", "taken", "replace"]:
+    """Return what a row means to a start that found it.
 
     `replaced` is the row that the start was going to replace; `first` is the unfinished start that wrote `found`.
 
     `ours`: the response to this write was lost. `again`: the first start is requested again. `take over`: its row is
-    used for a different request. `taken`: another client was faster.
+    used for a different request. `exists`: the start is refused. `taken`: another client was faster.
     """
     if _execution_of(found) == start.target.execution_id:
         return "ours"
@@ -209,7 +209,7 @@ def _decide_start(
     if first is not None and status is OrchestrationStatus.Pending:
         return "take over"
     if status in dedupe:
-        raise InstanceExists(start.target.instance_id, status)
+        return "exists"
     is_other = replaced is not None and _execution_of(found) != _execution_of(replaced)
     # Without `dedupe`, an episode of an execution that is being replaced may have written the row last.
     return "taken" if is_other and (dedupe or status is OrchestrationStatus.Pending) else "replace"
