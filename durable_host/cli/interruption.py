@@ -3,9 +3,10 @@
 import signal
 import subprocess
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 
 class Terminated(BaseException):
@@ -37,30 +38,27 @@ class Signals:
 def handled_signals() -> Generator[Signals]:
     """Install the handlers, and restore the previous ones at the end."""
     handling = Signals()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    try:
-        previous = [signal.signal(number, handling.received) for number in numbers]
-    except ValueError:  # not the main thread: the caller handles signals
+    with _handler(handling.received):
         yield handling
-        return
-    try:
-        yield handling
-    finally:
-        for number, handler in zip(numbers, previous, strict=True):
-            signal.signal(number, handler)
 
 
 @contextmanager
 def ended_by_signals() -> Generator[None]:
     """SIGINT and SIGTERM end the body, and nothing else."""
-    if threading.current_thread() is not threading.main_thread():  # Only that one handles signals.
+    with _handler(signal.default_int_handler), suppress(KeyboardInterrupt):
+        yield
+
+
+@contextmanager
+def _handler(handler: Callable[[int, FrameType | None], Any]) -> Generator[None]:
+    """Handle both signals in the body. Outside the main thread, its caller handles them."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    previous = [signal.signal(number, handler) for number in numbers]
     try:
-        with suppress(KeyboardInterrupt):
-            yield
+        yield
     finally:
-        for number, handler in zip(numbers, previous, strict=True):
-            signal.signal(number, handler)
+        for number, replaced in zip(numbers, previous, strict=True):
+            signal.signal(number, replaced)
