@@ -50,7 +50,9 @@ ELSEWHERE: Final = {
 }
 
 NEW_OBJECTS: Final = 20_000
-"""How many more objects than now start a garbage collection. Most of what a command creates are modules: no garbage."""
+"""How many more objects than now start a garbage collection. Most of what a command creates are modules: no garbage.
+The objects of some hundred requests in flight in a host start none either: most are free again when the requests end.
+"""
 
 _EVERYWHERE: Final = ("--script-root", "--prefix")
 

@@ -35,8 +35,6 @@ GRACE = 5.0
 LONGEST_STOP = 9.0
 LAST_LINES = 0.5
 """Seconds for the output of a host that ends immediately."""
-NEW_OBJECTS = 20_000
-"""How many more objects than now start a garbage collection."""
 
 
 def run_host(config: HostConfig, options: StartOptions) -> int:
@@ -151,13 +149,11 @@ def _keep_for_good() -> None:
     """Exclude the services too, which live as long as the process.
 
     The last collection resets the collector's count, so that the next full one waits until the rest has grown by a
-    quarter. The objects of some hundred requests in flight start no collection: most are free again when the requests
-    end.
+    quarter.
     """
     gc.collect()
     gc.freeze()
     gc.collect()
-    gc.set_threshold(NEW_OBJECTS, *gc.get_threshold()[1:])
 
 
 def _chaos_of(config: HostConfig) -> "Chaos | None":
