@@ -1,6 +1,8 @@
 """How activity requests get to their slots."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from durable_host.clock import SystemClock
@@ -55,6 +57,15 @@ class World:
             message = TaskMessage(TaskScheduled(event_id=number, name=name), target, sender=target)
             self.inbox.put(ReceivedMessage(name, message, 1, 0, None))
 
+    @asynccontextmanager
+    async def served(self) -> AsyncGenerator[asyncio.Task[None]]:
+        """Serve until the end of the body, or until the task is cancelled."""
+        async with asyncio.TaskGroup() as group:
+            serving = group.create_task(self.runner.serve(group))
+            await self.turned()
+            yield serving
+            serving.cancel()
+
     async def turned(self) -> None:
         """Let the event loop do everything that it can do now."""
         for _ in range(10):
@@ -63,36 +74,28 @@ class World:
 
 async def test_an_activity_begins_before_what_the_loop_is_asked_for_after_it() -> None:
     world = World(slots=2)
-    async with asyncio.TaskGroup() as group:
-        serving = group.create_task(world.runner.serve(group))
-        await world.turned()
+    async with world.served():
         world.request("first")
         asyncio.get_running_loop().call_soon(world.seen.append, "other work")
         await world.turned()
         assert world.seen == ["first", "other work"]
         world.gate.set()
-        serving.cancel()
 
 
 async def test_requests_begin_in_their_order_in_as_many_slots_as_there_are() -> None:
     world = World(slots=3)
-    async with asyncio.TaskGroup() as group:
-        serving = group.create_task(world.runner.serve(group))
-        await world.turned()
+    async with world.served():
         world.request("1", "2", "3", "4", "5")
         await world.turned()
         assert (world.seen, world.runner.running) == (["1", "2", "3"], 3)
         world.gate.set()
         await world.turned()
         assert (world.seen, world.runner.running) == (["1", "2", "3", "4", "5"], 0)
-        serving.cancel()
 
 
 async def test_after_the_end_of_the_service_requests_stay_in_the_hub_and_running_activities_end() -> None:
     world = World(slots=2)
-    async with asyncio.TaskGroup() as group:
-        serving = group.create_task(world.runner.serve(group))
-        await world.turned()
+    async with world.served() as serving:
         world.request("first")
         await world.turned()
         serving.cancel()
