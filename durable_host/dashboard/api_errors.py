@@ -8,6 +8,7 @@ from durable_host.durable.api.errors import (
     InstanceNotFound,
     InvalidArgument,
     InvalidInstanceId,
+    InvalidToken,
     NotFailed,
     NotTerminal,
 )
@@ -72,6 +73,10 @@ def as_dashboard_error(error: Exception) -> DashboardError | None:
             return DashboardError(409, str(error), code="DH6303")
         case InvalidInstanceId():
             return DashboardError(400, error.rule, code=INVALID)
+        case InvalidToken():
+            return DashboardError(
+                400, "The cursor is not from this dashboard.", code=INVALID, remedy="Begin with the first page."
+            )
         case InvalidArgument():
             return DashboardError(400, str(error), code=INVALID)
         case ClientError():

@@ -124,4 +124,6 @@ async def test_an_entity_that_does_not_exist_is_404(world: DashboardWorld) -> No
 
 
 async def test_a_wrong_cursor_is_400(small: DashboardWorld) -> None:
-    assert (await small.get("/entities", cursor="nonsense")).status == 400
+    answer = await small.get("/entities", cursor="nonsense")
+    assert answer.status == 400
+    assert answer.json["error"]["message"] == "The cursor is not from this dashboard."

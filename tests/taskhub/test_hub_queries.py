@@ -28,6 +28,23 @@ async def test_an_empty_hub_lists_nothing(hub: TaskHub):
     assert page.continuation_token is None
 
 
+@pytest.mark.parametrize("token", ["zzz", "zzzz", "nonsense", "page 2", "1", "YWJj YW", "\u00fc!", "a b c"])
+async def test_a_continuation_token_that_no_page_had_is_refused(hub: TaskHub, token: str):
+    await create(hub, "a")
+    with pytest.raises(ValueError, match="is not a continuation token of this task hub"):
+        await hub.query_instances(InstanceQuery(continuation_token=token))
+
+
+@pytest.mark.parametrize("instance_id", ["a", "ü b", "@counter@x y", "漢字-1", "a\u200bb", "x" * 100])
+async def test_the_token_of_a_page_leads_to_the_next_one_without_its_spaces(hub: TaskHub, instance_id: str):
+    for name in ("!first", instance_id):
+        await create(hub, name)
+    token = (await hub.query_instances(InstanceQuery(top=1))).continuation_token
+    assert token is not None
+    page = await hub.query_instances(InstanceQuery(top=1, continuation_token=token.strip()))
+    assert [state.instance_id for state in page.instances] == [instance_id]
+
+
 async def test_instances_come_in_the_order_of_their_ids(hub: TaskHub):
     for name in ["b", "a", "C", "a1", "10", "9"]:
         await create(hub, name)

@@ -7,8 +7,10 @@ import msgspec
 
 from durable_host.cli import option_lists
 from durable_host.cli.durable import options, state_json
+from durable_host.cli.durable.errors import NotPossible
 from durable_host.cli.durable.hub_session import HubSession, run
 from durable_host.durable.api.client import DurableClient
+from durable_host.durable.api.errors import InvalidToken
 from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
 
 
@@ -47,7 +49,15 @@ def get_instances(
     )
 
     async def work(session: HubSession) -> None:
-        page = await _page(session.client, query)
+        try:
+            page = await _page(session.client, query)
+        except InvalidToken as error:
+            raise NotPossible(
+                f"'{continuation_token}' is not a continuation token of the task hub '{session.name}'.",
+                cause="A token comes from the page before, and is valid only for the same hub and the same filters.",
+                remedy="Copy the whole token from the last line of that page, with quotation marks, or omit "
+                "--continuation-token to begin with the first page.",
+            ) from error
         listed = [state_json.state(state) for state in page.instances]
         token = page.continuation_token or ""
         session.say(

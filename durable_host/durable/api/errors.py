@@ -22,6 +22,10 @@ class InvalidArgument(ClientError):
     name: ClassVar[str] = "System.ArgumentException"
 
 
+class InvalidToken(InvalidArgument):
+    """No page of this task hub has ended with this continuation token."""
+
+
 class InvalidInstanceId(InvalidArgument):
     """The ID violates a `rule`. As in Azure, message and parameter name are swapped in the text."""
 

@@ -1,12 +1,12 @@
 """Queries one page of instances, and raises the caller's mistakes as `InvalidArgument`."""
 
-from durable_host.durable.api.errors import InvalidArgument
+from durable_host.durable.api.errors import InvalidArgument, InvalidToken
 from durable_host.durable.model.instance import InstancePage, InstanceQuery
 from durable_host.durable.taskhub.port import TaskHub
 
 
 async def query_page(hub: TaskHub, query: InstanceQuery) -> InstancePage:
-    """Return one page. Raises `InvalidArgument` for a page size below 1 and for a continuation token from elsewhere."""
+    """Return one page. Raises `InvalidArgument` for a page size below 1, `InvalidToken` for a continuation token from elsewhere."""
     if query.top < 1:
         raise InvalidArgument(f"The page size must be at least 1, not {query.top}. (Parameter 'top')")
     try:
@@ -14,4 +14,4 @@ async def query_page(hub: TaskHub, query: InstanceQuery) -> InstancePage:
     except ValueError as error:
         if query.continuation_token is None:
             raise
-        raise InvalidArgument(f"{error} (Parameter 'x-ms-continuation-token')") from error
+        raise InvalidToken(f"{error} (Parameter 'x-ms-continuation-token')") from error

@@ -1,5 +1,6 @@
 """The table service in memory: entities with etags, conditional writes, atomic transactions, queries in pages."""
 
+import base64
 import re
 from collections.abc import Callable
 from typing import Any
@@ -164,16 +165,16 @@ class MemoryTables:
             matches = _predicate(text)
             everything = [stored for partition in sorted(table) for _, stored in sorted(table[partition].items())]
             candidates = [stored for stored in everything if matches is None or matches(stored.row)]
-        begin = (request.query.get("NextPartitionKey"), request.query.get("NextRowKey") or "")
-        if begin[0] is not None:
+        if "NextPartitionKey" in request.query:
+            begin = tuple(_key_of_header(request.query.get(name, "")) for name in ("NextPartitionKey", "NextRowKey"))
             candidates = [one for one in candidates if (one.row["PartitionKey"], one.row["RowKey"]) >= begin]
         size = min(_PAGE, int(request.query.get("$top", _PAGE)))
         selected = _selected(request)
         headers = dict(_JSON)
         if len(candidates) > size:
             following = candidates[size].row
-            headers["x-ms-continuation-NextPartitionKey"] = following["PartitionKey"]
-            headers["x-ms-continuation-NextRowKey"] = following["RowKey"]
+            headers["x-ms-continuation-NextPartitionKey"] = _header_of_key(following["PartitionKey"])
+            headers["x-ms-continuation-NextRowKey"] = _header_of_key(following["RowKey"])
         return StorageAnswer(200, headers, json_bytes({"value": [_shown(one, selected) for one in candidates[:size]]}))
 
     def _write(self, method: str, name: str, partition: str, row: str, given: Row, condition: str | None) -> MemoryRow:
@@ -243,6 +244,15 @@ class MemoryTables:
             self._delete(table, partition, row, change.condition)
             return ""
         return self._write(change.method, name, partition, row, change.row, change.condition).etag
+
+
+def _header_of_key(key: str) -> str:
+    """The key as the service returns it in the headers of a page: Base64, as in Azurite."""
+    return base64.b64encode(key.encode()).decode()
+
+
+def _key_of_header(text: str) -> str:
+    return base64.b64decode(text).decode()
 
 
 def _predicate(text: str | None) -> Callable[[Row], bool] | None:

@@ -452,8 +452,8 @@ async def test_token_that_the_service_refuses_is_the_callers_mistake(open_azure,
         raise InvalidRequest(400, "InvalidInput", "the continuation token is not valid")
 
     account.tables.query = refuse  # type: ignore[method-assign]
-    with pytest.raises(ValueError, match="'nonsense' is not a continuation token"):
-        await hub.query_instances(InstanceQuery(continuation_token="nonsense"))
+    with pytest.raises(ValueError, match="'1!4!YWJj ' is not a continuation token"):
+        await hub.query_instances(InstanceQuery(continuation_token="1!4!YWJj "))
 
 
 REWIND_REQUESTS = 17

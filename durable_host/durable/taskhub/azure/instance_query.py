@@ -3,6 +3,9 @@
 Source: docs/protocol/task-hub-storage-instances.md#instance-queries
 """
 
+import base64
+import binascii
+import re
 from datetime import datetime
 
 from durable_host import timestamp
@@ -14,6 +17,9 @@ from durable_host.storage.errors import odata_literal
 MAX_PAGE = 1000
 EARLIEST = timestamp.from_datetime(datetime(1601, 1, 1))
 """The earliest time that the table service accepts. No instance has an earlier one."""
+
+_KEY_OF_AZURE = re.compile(r"\d+!\d+!\S*")
+_ALLOWED_IN_KEYS = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
 
 
 def partition_filter(instance_id: str) -> str:
@@ -62,11 +68,27 @@ def write_token(continuation: tuple[str, str] | None) -> str | None:
 
 
 def read_token(token: str | None) -> tuple[str, str] | None:
-    """Return where the next page begins. A token without a space names only the partition."""
+    """Return where the next page begins. A token without a space names only the partition.
+
+    Raises ValueError for a token that no table service has returned. Azurite would not refuse it, but return any page.
+    """
     if not token:
         return None
-    partition, space, row = token.rpartition(" ")
-    return (partition, row) if space else (row, "")
+    partition, _, row = token.partition(" ")
+    if not _is_key(partition) or (row and not _is_key(row)):
+        raise ValueError(f"'{token}' is not a continuation token of this task hub.")
+    return (partition, row)
+
+
+def _is_key(text: str) -> bool:
+    """Return whether the text may be a key as a table service writes it: `1!4!YWJj` in Azure, Base64 in Azurite."""
+    if _KEY_OF_AZURE.fullmatch(text):
+        return True
+    try:
+        key = base64.b64decode(text, validate=True)
+        return base64.b64encode(key).decode() == text and _ALLOWED_IN_KEYS.fullmatch(key.decode()) is not None
+    except (binascii.Error, ValueError):
+        return False
 
 
 def _after(prefix: str) -> str | None:

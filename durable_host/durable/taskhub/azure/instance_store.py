@@ -85,13 +85,14 @@ class InstanceStore:
 
     async def query(self, query: InstanceQuery) -> InstancePage:
         """Return one page, skipping unreadable rows with a warning. Raises ValueError for a token of another hub."""
+        following = instance_query.read_token(query.continuation_token)
         try:
             page = await self._tables.query(
                 self._names.instances,
                 instance_query.query_filter(query),
                 instance_query.query_selection(query),
                 instance_query.page_size(query),
-                instance_query.read_token(query.continuation_token),
+                following,
             )
         except InvalidRequest as refused:
             if query.continuation_token is None:

@@ -196,4 +196,4 @@ def _last_of(token: str) -> str:
     try:
         return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
-        raise ValueError(f"'{token}' is not a continuation token of this task hub") from error
+        raise ValueError(f"'{token}' is not a continuation token of this task hub.") from error
