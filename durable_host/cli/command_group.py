@@ -1,6 +1,10 @@
-"""A click group that suggests the command that an unknown word may mean, and understands `help`."""
+"""A click group that suggests the command that an unknown word may mean and understands `help`.
 
-from collections.abc import Mapping
+It also notes if the command that it finds is to write JSON, even if the rest of its arguments is not valid.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import click
 
@@ -8,6 +12,9 @@ from durable_host.config import suggestion
 
 SWAPPED = 0.66
 """The similarity at which a command is suggested: two letters of a short name may be swapped, as in 'nwe'."""
+
+JSON_ERRORS = "json_errors"
+"""The member of the root context's object that is true if errors are to be JSON objects."""
 
 
 class CommandGroup(click.Group):
@@ -35,4 +42,19 @@ class CommandGroup(click.Group):
             raise click.UsageError(
                 f"unknown command '{args[0]}'.{hint} '{ctx.command_path} --help' lists the commands.", ctx
             )
-        return super().resolve_command(ctx, args)
+        found, command, rest = super().resolve_command(ctx, args)
+        if command is not None and _asks_for_json(command, rest):
+            ctx.find_root().ensure_object(dict)[JSON_ERRORS] = True
+        return found, command, rest
+
+
+def _asks_for_json(command: click.Command, args: Sequence[str]) -> bool:
+    """Whether `--output json` is among the arguments, even if click cannot parse them.
+
+    In some commands, `--output` is a folder.
+    """
+    formats = next((one.type for one in command.params if "--output" in one.opts), None)
+    if not isinstance(formats, click.Choice) or "json" not in formats.choices:
+        return False
+    words = [word.lower() for word in args]
+    return "--output=json" in words or ("--output", "json") in pairwise(words)

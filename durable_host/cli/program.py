@@ -7,12 +7,13 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import click
 
 import durable_host
 from durable_host.cli import command_failure, standard_streams
+from durable_host.cli.command_group import JSON_ERRORS
 from durable_host.cli.env_file import load_env_file
 from durable_host.cli.lazy_group import Commands, LazyGroup
 from durable_host.errors import EXIT_INTERRUPTED, EXIT_STOPPED, HostError
@@ -105,7 +106,8 @@ def program(
     """Run Azure Functions apps written in Python, JavaScript or TypeScript, Durable Functions included, locally."""
     if env_file is not None:
         load_env_file(env_file)
-    ctx.obj = {"script_root": script_root, "verbose": verbose, "debug_traceback": debug_traceback}
+    given = {"script_root": script_root, "verbose": verbose, "debug_traceback": debug_traceback}
+    cast("dict[str, Any]", ctx.ensure_object(dict)).update(given)
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -135,18 +137,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     gc.set_threshold(NEW_OBJECTS, *gc.get_threshold()[1:])
     arguments = in_front(sys.argv[1:] if argv is None else argv)
     debug = "--debug-traceback" in arguments or os.environ.get("CLI_DEBUG", "").casefold() in {"1", "true"}
+    given: dict[str, Any] = {}
     try:
-        outcome: Any = program.main(arguments, prog_name="func", standalone_mode=False)
+        outcome: Any = program.main(arguments, prog_name="func", standalone_mode=False, obj=given)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
         return EXIT_STOPPED
     except click.ClickException as error:
-        return command_failure.report_usage(error)
+        return command_failure.report_usage(error, is_json=JSON_ERRORS in given)
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)  # ends the line with ^C or the prompt
         return EXIT_INTERRUPTED
     except HostError as error:
-        return command_failure.report(error, debug=debug)
+        return command_failure.report(error, debug=debug, is_json=JSON_ERRORS in given)
     except Exception as error:
-        return command_failure.report_unexpected(error, debug=debug)
+        return command_failure.report_unexpected(error, debug=debug, is_json=JSON_ERRORS in given)
     return outcome if isinstance(outcome, int) else EXIT_STOPPED

@@ -328,7 +328,12 @@ def test_unknown_instance_is_told_without_failing_as_in_the_reference(func: Func
     outcome = func("durable", "get-runtime-status", "--id", "none")
     assert (outcome.code, outcome.out) == (0, "")
     assert outcome.err == "Could not find an orchestration instance with id 'none'\n"
-    assert func("durable", "get-runtime-status", "--id", "none", "--output", "json").json() is None
+    outcome = func("durable", "get-runtime-status", "--id", "none", "--output", "json")
+    assert outcome.json() is None
+    assert json.loads(outcome.err) == {
+        "level": "Warning",
+        "message": "Could not find an orchestration instance with id 'none'",
+    }
 
 
 def test_export_saves_the_history_and_a_test_that_replays_it(func: Func, app: Path):

@@ -222,6 +222,58 @@ def test_traceback_is_shown_when_asked_for(
     assert "Traceback (most recent call last):" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", [["--output", "json"], ["--output=json"], ["--OUTPUT", "JSON"]])
+def test_with_json_output_an_error_is_a_json_object(
+    host: Recorded, option: list[str], capsys: pytest.CaptureFixture[str]
+):
+    host.error = HostError("The app cannot be read: \udcff.", cause="one\ntwo", code="DH4001")
+    assert main(["start", "--port", "0", *option]) == 1
+    line, end = capsys.readouterr().err.split("\n")
+    assert (json.loads(line), end) == (
+        {"level": "Error", "code": "DH4001", "message": "The app cannot be read: \udcff.", "cause": "one\ntwo",
+         "remedy": None},
+        "",
+    )  # fmt: skip
+
+
+def test_with_json_output_an_unexpected_failure_is_a_json_object(host: Recorded, capsys: pytest.CaptureFixture[str]):
+    host.error = ZeroDivisionError("division by zero")
+    assert main(["start", "--port", "0", "--output", "json", "--debug-traceback"]) == 1
+    error = json.loads(capsys.readouterr().err)
+    assert (error["code"], error["cause"]) == ("DH1000", "ZeroDivisionError: division by zero")
+    assert error["traceback"].startswith("Traceback (most recent call last):")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["start", "--output", "json", "--port", "x"], "Invalid value for '-p' / '--port': 'x' is not a valid integer"),
+        (["durable", "get-history", "--output", "json", "--idd", "a"], "No such option '--idd'"),
+        (["durable", "get-history", "--output=json"], "Missing option '--id'"),
+        (["host", "start", "stray", "--output", "json"], "unexpected extra argument"),
+        (["run", "--output", "json"], "Missing argument 'NAME'"),
+    ],
+)
+def test_with_json_output_a_mistake_in_the_command_line_is_a_json_object(
+    host: Recorded, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(arguments) == 2
+    error = json.loads(capsys.readouterr().err)
+    assert (error["code"], error["cause"]) == ("DH1010", None)
+    assert message in error["message"]
+    assert error["remedy"].endswith(" --help' shows the usage.")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["pack", "--output", "json", "--stray"], ["durable", "export", "--output", "json", "--stray"]]
+)
+def test_a_folder_named_json_does_not_change_errors(
+    host: Recorded, arguments: list[str], capsys: pytest.CaptureFixture[str]
+):
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("Error: No such option '--stray'")
+
+
 @pytest.mark.parametrize("arguments", [["--version"], ["-v"], ["version"]])
 def test_version_is_just_the_version(arguments: list[str], capsys: pytest.CaptureFixture[str]):
     assert main(arguments) == 0

@@ -25,7 +25,8 @@ Every command works in the current folder, or in the nearest folder above that c
 `local.settings.json`. `--script-root PATH`, anywhere on the line, selects another folder.
 
 Errors go to standard error, with a code, a message, the cause and the remedy. [Exit and error
-codes](exit-and-error-codes.md) lists them all. `--debug-traceback` or `CLI_DEBUG=1` adds the traceback.
+codes](exit-and-error-codes.md) lists them all. `--debug-traceback` or `CLI_DEBUG=1` adds the traceback. With
+`--output json` each of them is [a JSON object](exit-and-error-codes.md#error-codes).
 
 `func --help` and `func COMMAND --help` show the same in the terminal. This page is generated from the program, and a
 test compares the two.

@@ -30,9 +30,11 @@ def get_runtime_status(ctx: click.Context, instance_id: str, show_input: bool, s
         state = await session.client.get(instance_id, fetch_input=show_input, fetch_output=show_output)
         if state is None:
             text = f"Could not find an orchestration instance with id '{instance_id}'"
-            click.echo(painted(text, RED, is_coloured(sys.stderr)), err=True)
             if session.output == "json":
+                session.warn(text)
                 click.echo("null")
+            else:
+                click.echo(painted(text, RED, is_coloured(sys.stderr)), err=True)
             return
         click.echo(state_json.indented(state_json.state(state)))
 

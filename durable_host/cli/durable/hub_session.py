@@ -4,6 +4,7 @@ Source: docs/protocol/functions-host-cli.md#durable-commands
 """
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -49,6 +50,9 @@ class HubSession(msgspec.Struct, frozen=True):
 
     def warn(self, text: str) -> None:
         """Print a warning on stderr, so that the output stays as it is."""
+        if self.output == "json":
+            click.echo(json.dumps({"level": "Warning", "message": text}), err=True)
+            return
         click.echo(painted(printable_lines(text), YELLOW, is_coloured(sys.stderr)), err=True)
 
     def say(self, text: str, **members: Any) -> None:

@@ -6,7 +6,10 @@ from durable_host.durable.taskhub.port import TaskHub
 
 
 async def query_page(hub: TaskHub, query: InstanceQuery) -> InstancePage:
-    """Return one page. Raises `InvalidArgument` for a page size below 1, `InvalidToken` for a continuation token from elsewhere."""
+    """Return one page.
+
+    Raises `InvalidArgument` for a page size below 1, and `InvalidToken` for a continuation token from elsewhere.
+    """
     if query.top < 1:
         raise InvalidArgument(f"The page size must be at least 1, not {query.top}. (Parameter 'top')")
     try:
