@@ -3,24 +3,39 @@
 Source: docs/protocol/functions-host-cli.md#start-output
 """
 
+from typing import Final
+
 import msgspec
 
 import durable_host
 from durable_host.cli.colour import BOLD, CYAN, DIM, GREEN, YELLOW, painted
+from durable_host.cli.line_width import broken_lines
 from durable_host.cli.lines import OutputMode
 from durable_host.cli.printable import printable_lines
 from durable_host.config.start_options import FunctionLine, StartSummary
 from durable_host.redaction import redacted_struct
 
+_INDENT: Final = "    "
+_LABEL: Final = 11
+"""The width of the labels of facts."""
 
-def render(summary: StartSummary, mode: OutputMode, *, coloured: bool = False, verbose: bool = False) -> str:
-    """The announcement in the given output mode, without the secrets that names and reasons may contain."""
+
+def render(
+    summary: StartSummary, mode: OutputMode, *, coloured: bool = False, verbose: bool = False, width: int | None = None
+) -> str:
+    """The announcement in the given output mode, without the secrets that names and reasons may contain.
+
+    `width` is that of the terminal, if there is one.
+    """
     summary = redacted_struct(summary)
     if mode == "json":
         members = msgspec.to_builtins(summary) | {"event": "started"}
         return msgspec.json.encode(members).decode() + "\n"
-    listing = compact_listing if mode == "compact" else plain_listing
-    parts = [head(summary, coloured), listing(summary.functions, coloured), facts(summary, coloured)]
+    if mode == "compact":
+        listing = compact_listing(summary.functions, coloured, width)
+    else:
+        listing = plain_listing(summary.functions, coloured)
+    parts = [head(summary, coloured), listing, facts(summary, coloured, width)]
     if not verbose:
         parts.append(painted("For detailed output, run func with --verbose flag.", CYAN, coloured) + "\n")
     return "\n".join(part for part in parts if part)
@@ -51,14 +66,15 @@ def plain_listing(functions: tuple[FunctionLine, ...], coloured: bool = False) -
         text += f"\n\t{name} {painted(_address(function), GREEN if function.url else '', coloured)}\n"
     for function in unserved:
         what = _address(function) if function.failed_to_load else function.kind
-        text += f"\n\t{painted(f'{function.name}:', YELLOW, coloured)} {what} {_not_served(function, coloured)}\n"
+        text += f"\n\t{painted(f'{function.name}:', YELLOW, coloured)} {what} "
+        text += f"{painted(_not_served(function), YELLOW, coloured)}\n"
     for function in disabled:
         text += "\n" + painted(f"Function {function.name} is disabled.", YELLOW, coloured) + "\n"
     return text
 
 
-def compact_listing(functions: tuple[FunctionLine, ...], coloured: bool = False) -> str:
-    """One line per function, in columns."""
+def compact_listing(functions: tuple[FunctionLine, ...], coloured: bool = False, width: int | None = None) -> str:
+    """One line per function, in columns. If the last column does not fit into `width`, it is on a line of its own."""
     served, unserved, disabled = _groups(functions)
     if not functions:
         return painted("No functions were found.", YELLOW, coloured) + "\n"
@@ -68,18 +84,26 @@ def compact_listing(functions: tuple[FunctionLine, ...], coloured: bool = False)
     lines = [painted("Functions", BOLD, coloured)]
     for function in (*served, *unserved, *disabled):
         name = painted(f"{function.name:{names}}", CYAN, coloured)
-        if function.disabled:
-            tail = painted("disabled", YELLOW, coloured)
-        elif function.reason is not None:
-            url = f"{function.url} " if function.failed_to_load and function.url else ""
-            tail = url + _not_served(function, coloured)
-        else:
-            tail = painted(function.url or "", GREEN, coloured)
-        lines.append(f"  {name}  {_kind(function):{kinds}}  {tail}".rstrip())
+        tail, codes = _tail(function), GREEN if function.reason is None and not function.disabled else YELLOW
+        kind = _kind(function)
+        if width is None or len(f"  {function.name:{names}}  {kind:{kinds}}  {tail}") <= width or not tail:
+            lines.append(f"  {name}  {kind:{kinds}}  {painted(tail, codes, coloured)}".rstrip())
+            continue
+        lines.append(f"  {name}  {kind}")
+        lines += [_INDENT + painted(line, codes, coloured) for line in broken_lines(tail, width - len(_INDENT))]
     return "\n".join(lines) + "\n"
 
 
-def facts(summary: StartSummary, coloured: bool = False) -> str:
+def _tail(function: FunctionLine) -> str:
+    if function.disabled:
+        return "disabled"
+    if function.reason is None:
+        return function.url or ""
+    url = f"{function.url} " if function.failed_to_load and function.url else ""
+    return url + _not_served(function)
+
+
+def facts(summary: StartSummary, coloured: bool = False, width: int | None = None) -> str:
     """Storage, task hub, addresses and the start-up time."""
     entries: list[tuple[str, str]] = []
     if summary.storage:
@@ -96,17 +120,20 @@ def facts(summary: StartSummary, coloured: bool = False) -> str:
         entries.append(("Dashboard", summary.dashboard_url))
     if summary.chaos:
         entries.append(("Chaos", summary.chaos))
-    return "".join(_fact(label, text, coloured) for label, text in entries) + address(summary, coloured)
+    shown = "".join(_fact(label, text, coloured, width) for label, text in entries)
+    return shown + address(summary, coloured, width)
 
 
-def address(summary: StartSummary, coloured: bool = False) -> str:
+def address(summary: StartSummary, coloured: bool = False, width: int | None = None) -> str:
     """The line with the address and the start-up time."""
     ready = "" if summary.seconds_to_ready is None else f" (ready in {summary.seconds_to_ready:.1f} s)"
-    return _fact("Listening", f"{summary.base_url}{ready}, Ctrl+C stops", coloured)
+    return _fact("Listening", f"{summary.base_url}{ready}, Ctrl+C stops", coloured, width)
 
 
-def _fact(label: str, text: str, coloured: bool) -> str:
-    return f"{painted(f'{label}:'.ljust(11), DIM, coloured)}{text}\n"
+def _fact(label: str, text: str, coloured: bool, width: int | None) -> str:
+    first, *rest = broken_lines(text, width and width - _LABEL)
+    more = "".join(f"{' ' * _LABEL}{line}\n" for line in rest)
+    return f"{painted(f'{label}:'.ljust(_LABEL), DIM, coloured)}{first}\n{more}"
 
 
 def _groups(functions: tuple[FunctionLine, ...]) -> tuple[list[FunctionLine], list[FunctionLine], list[FunctionLine]]:
@@ -130,6 +157,6 @@ def _kind(function: FunctionLine) -> str:
     return ",".join(function.methods) or "any method"
 
 
-def _not_served(function: FunctionLine, coloured: bool) -> str:
+def _not_served(function: FunctionLine) -> str:
     what = "does not load" if function.failed_to_load else "not served"
-    return painted(f"({what}: {printable_lines(function.reason or '')})", YELLOW, coloured)
+    return f"({what}: {printable_lines(function.reason or '')})"

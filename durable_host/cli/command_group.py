@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import click
 
+from durable_host.cli.help_layout import HelpContext
 from durable_host.config import suggestion
 
 SWAPPED = 0.66
@@ -20,6 +21,7 @@ JSON_ERRORS = "json_errors"
 class CommandGroup(click.Group):
     """A group of commands. `elsewhere` and `aliases` are those of `LazyGroup`."""
 
+    context_class = HelpContext
     elsewhere: Mapping[str, str] = {}
     aliases: Mapping[str, str] = {}
 
@@ -43,8 +45,10 @@ class CommandGroup(click.Group):
                 f"unknown command '{args[0]}'.{hint} '{ctx.command_path} --help' lists the commands.", ctx
             )
         found, command, rest = super().resolve_command(ctx, args)
-        if command is not None and _asks_for_json(command, rest):
-            ctx.find_root().ensure_object(dict)[JSON_ERRORS] = True
+        if command is not None:
+            command.context_class = HelpContext
+            if _asks_for_json(command, rest):
+                ctx.find_root().ensure_object(dict)[JSON_ERRORS] = True
         return found, command, rest
 
 

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import Final, TextIO
 
 from durable_host.cli.interruption import ended_by_signals
+from durable_host.cli.line_width import width_of
 from durable_host.cli.lines import Event, OutputMode, render
 from durable_host.config.log_levels import TRACE, LogLevels, is_of_app
 from durable_host.redaction import redacted, redacted_json
@@ -140,6 +141,11 @@ class Console(logging.Handler):
     @property
     def is_terminal(self) -> bool:
         return self.mode == "compact" and self._stream.isatty()
+
+    @property
+    def width(self) -> int | None:
+        """The width of the terminal; None if the output is not one."""
+        return width_of(self._stream)
 
     @property
     def is_unicode(self) -> bool:

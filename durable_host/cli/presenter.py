@@ -44,7 +44,13 @@ class ConsolePresenter:
 
     def started(self, summary: StartSummary) -> None:
         if self._quiet and self._console.mode != "json":
-            self._console.write(banner.address(summary, self._console.coloured))
+            self._console.write(banner.address(summary, self._console.coloured, self._console.width))
             return
-        text = banner.render(summary, self._console.mode, coloured=self._console.coloured, verbose=self._verbose)
+        text = banner.render(
+            summary,
+            self._console.mode,
+            coloured=self._console.coloured,
+            verbose=self._verbose,
+            width=self._console.width,
+        )
         self._console.write(text if self._console.mode == "json" else f"\n{text}\n")

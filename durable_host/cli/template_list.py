@@ -1,9 +1,12 @@
 """`func templates list`."""
 
+import sys
+
 import click
 
 from durable_host.cli.app_folder import working_folder
 from durable_host.cli.command_group import CommandGroup
+from durable_host.cli.line_width import broken_lines, width_of
 from durable_host.cli.scaffold.languages import Language, app_language, complete_language, language
 from durable_host.cli.scaffold.template_catalog import FunctionTemplate, Model, of_model
 
@@ -41,7 +44,9 @@ def list_templates(ctx: click.Context, wanted: str | None) -> None:
         notes = _model_notes(template) if chosen == "python" else []
         if not template.is_served:
             notes.append("runs in Azure, not here")
-        click.echo(f"  {template.name_in(model)}" + (f"  ({'; '.join(notes)})" if notes else ""))
+        line = f"{template.name_in(model)}  ({'; '.join(notes)})" if notes else f"{template.name_in(model)}"
+        for part in broken_lines(line, width_of(sys.stdout), "  ", "      "):
+            click.echo(part)
 
 
 def _model_notes(template: FunctionTemplate) -> list[str]:

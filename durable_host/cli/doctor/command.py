@@ -27,6 +27,7 @@ from durable_host.cli.doctor import (
     storage_check,
 )
 from durable_host.cli.doctor.findings import Finding
+from durable_host.cli.line_width import broken_lines, width_of
 from durable_host.cli.printable import printable, printable_lines
 from durable_host.cli.scaffold.languages import Language, app_language
 from durable_host.errors import EXIT_FAILURE, EXIT_STOPPED, ConfigurationError
@@ -61,7 +62,7 @@ def doctor(ctx: click.Context, output: str) -> int:
     if output == "json":
         click.echo(msgspec.json.encode(found).decode())
     else:
-        click.echo(render(found, coloured=is_coloured(sys.stdout)), nl=False)
+        click.echo(render(found, coloured=is_coloured(sys.stdout), width=width_of(sys.stdout)), nl=False)
     return EXIT_FAILURE if any(finding.level == "error" for finding in found) else EXIT_STOPPED
 
 
@@ -100,17 +101,23 @@ async def examine(root: Path) -> list[Finding]:
     return result
 
 
-def render(found: list[Finding], *, coloured: bool = False) -> str:
-    """One line per finding, its remedy below it, and a sentence at the end."""
-    width = max(len(finding.area) for finding in found)
+def render(found: list[Finding], *, coloured: bool = False, width: int | None = None) -> str:
+    """One line per finding, its remedy below it, and a sentence at the end.
+
+    `width` is that of the terminal, if there is one. Remedies stay on one line, so that commands can be copied.
+    """
+    areas = max(len(finding.area) for finding in found)
     lines: list[str] = []
     for finding in found:
         mark, colour = _MARKS[finding.level]
-        area = painted(finding.area.ljust(width), BOLD, coloured)
-        lines.append(f"{painted(mark, colour, coloured)}  {area}  {printable_lines(finding.message)}")
-        indent = " " * (len(mark) + width + 4)
-        if finding.details:
-            lines += [f"{indent}{printable(line)}" for line in finding.details.splitlines()]
+        area = painted(finding.area.ljust(areas), BOLD, coloured)
+        indent = " " * (len(mark) + areas + 4)
+        first, *rest = printable_lines(finding.message).splitlines() or [""]
+        first, *more = broken_lines(first, width and width - len(indent))
+        lines.append(f"{painted(mark, colour, coloured)}  {area}  {first}")
+        lines += [indent + line for line in more] + rest
+        for line in (finding.details or "").splitlines():
+            lines += broken_lines(printable(line), width, indent, indent)
         if finding.remedy:
             lines.append(f"{indent}{painted('remedy:', DIM, coloured)} {finding.remedy}")
     errors = sum(finding.level == "error" for finding in found)
