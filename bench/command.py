@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 def run_command(main: Callable[[], int | None]) -> None:
-    """Exit with what `main` returns. Ctrl-C ends it without a traceback, after it has stopped its processes."""
+    """Exit with what `main` returns. Ctrl+C ends it without a traceback, after it has stopped its processes."""
     try:
         sys.exit(main())
     except KeyboardInterrupt:

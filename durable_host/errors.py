@@ -4,14 +4,14 @@ Exit codes of `func`:
 
 | code | what happened                                                      |
 | ---- | ------------------------------------------------------------------ |
-| 0    | stopped on request (Ctrl-C, SIGTERM), or the command succeeded      |
+| 0    | stopped on request (Ctrl+C, SIGTERM), or the command succeeded      |
 | 1    | any other failure                                                  |
 | 2    | invalid command line                                               |
 | 3    | configuration: host.json, local.settings.json, settings, connections |
 | 4    | storage: Azurite or the storage account                            |
 | 5    | port: the host cannot listen on the address                        |
 | 6    | app: it does not import, or its worker does not start              |
-| 130  | interrupted (Ctrl-C) before the work was done; `func start` ends with 0 |
+| 130  | interrupted (Ctrl+C) before the work was done; `func start` ends with 0 |
 
 Error codes: DH1xxx configuration, DH2xxx storage and Azurite, DH3xxx port and web, DH4xxx app import and worker,
 DH5xxx triggers and bindings, DH6xxx Durable Functions.

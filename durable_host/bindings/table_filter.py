@@ -37,7 +37,7 @@ def filter_text(text: str, data: Mapping[str, Any], function_name: str) -> str:
             raise BindingFailed(
                 f"An invalid parameter value was specified for filter parameter '{token.name}'.",
                 cause=f"'{value:.80}' is not a number, boolean, date or GUID.",
-                remedy=f"To compare with a text, put quotes around it in the filter: '{{{token.name}}}'.",
+                remedy=f"To compare with text, put quotes around it in the filter: '{{{token.name}}}'.",
             )
         pieces.append(value.lower() if value in ("True", "False") and not in_quotes else value)
     return "".join(pieces)

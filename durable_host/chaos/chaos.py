@@ -55,7 +55,7 @@ class Chaos:
         if not self._is_on:
             return
         self._is_on = False
-        _log.warning("Chaos ends after %s. The same faults again: --chaos %s", self._counts, self)
+        _log.warning("Chaos ends after %s. To repeat these faults: --chaos %s", self._counts, self)
         if self._hub is not None and self._affected:
             with suppress(TimeoutError, TaskHubUnavailable):
                 async with asyncio.timeout(_PATIENCE):

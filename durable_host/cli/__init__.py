@@ -2,7 +2,7 @@
 
 try:
     from durable_host.cli.program import main
-except KeyboardInterrupt:  # Ctrl-C while the modules are read
+except KeyboardInterrupt:  # Ctrl+C while the modules are read
     raise SystemExit(130) from None
 
 __all__ = ["main"]

@@ -12,7 +12,7 @@ _INSTALL = {
 }
 
 
-@click.command(epilog="\b\nPut this into your shell's start file:\n  " + "\n  ".join(_INSTALL.values()))
+@click.command(epilog="\b\nAdd this to your shell's startup file:\n  " + "\n  ".join(_INSTALL.values()))
 @click.argument("shell", type=click.Choice(list(_INSTALL)))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:

@@ -103,7 +103,7 @@ class Program(LazyGroup):
 def program(
     ctx: click.Context, script_root: str | None, env_file: str | None, verbose: bool, debug_traceback: bool
 ) -> None:
-    """Run Azure Functions apps written in Python, JavaScript or TypeScript, Durable Functions included, locally."""
+    """Run Azure Functions apps in Python, JavaScript, TypeScript and .NET locally, including Durable Functions."""
     if env_file is not None:
         load_env_file(env_file)
     given = {"script_root": script_root, "verbose": verbose, "debug_traceback": debug_traceback}

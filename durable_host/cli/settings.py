@@ -76,7 +76,7 @@ settings.add_command(delete, "delete")
 settings.add_command(delete, "remove")
 
 
-@settings.command()
+@settings.command(short_help="Not supported: it needs .NET.")
 def encrypt() -> None:
     """Not supported: the encryption of Core Tools is tied to .NET and to one machine."""
     raise ConfigurationError(

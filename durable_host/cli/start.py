@@ -28,7 +28,7 @@ USUAL_PORT: Final = 0
 _IGNORED_FLAGS: Final = {
     "--dotnet-isolated-debug": "attach the debugger to the process of the worker",
     "--enable-json-output": "use --output json",
-    "--usehttps": "the host serves plain http",
+    "--usehttps": "the host serves plain HTTP",
     "--offline": "the host downloads only Azurite, when there is none",
     "--pause-on-error": "it is for Visual Studio",
 }
@@ -36,8 +36,8 @@ _IGNORED_VALUES: Final = {
     "--timeout": "the host has no startup time-out",
     "-t": "the host has no startup time-out",
     "--json-output-file": "use --output json",
-    "--cert": "the host serves plain http",
-    "--password": "the host serves plain http",
+    "--cert": "the host serves plain HTTP",
+    "--password": "the host serves plain HTTP",
     "--runtime": "it is for the in-process model of .NET",
 }
 
@@ -116,9 +116,7 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 )
 @click.option("--enable-auth", "--enableauth", is_flag=True, help="Require keys, as Azure does.")
 @click.option("--env-file", metavar="PATH", help="Also read settings from this file; the environment takes precedence.")
-@click.option(
-    "--chaos", metavar="FAULTS", help="Inject faults, such as duplicate-events=0.1,delay=0..2s,kill-worker=0.01."
-)
+@click.option("--chaos", metavar="FAULTS", help="Inject faults, such as kill-worker=0.01.")
 @click.option("--chaos-seed", metavar="N", type=int, help="Inject the same faults as a run with this seed.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only the app's logs, warnings and errors.")
 @click.option("--verbose", is_flag=True, help="Show what the host itself does.")

@@ -32,7 +32,7 @@ def templates() -> None:
     "wanted",
     metavar="NAME",
     shell_complete=complete_language,
-    help="Language: python, javascript, typescript or csharp. Default: that of the app in this folder.",
+    help="Language: python, javascript, typescript or csharp (default: that of the app in this folder).",
 )
 @click.pass_context
 def list_templates(ctx: click.Context, wanted: str | None) -> None:

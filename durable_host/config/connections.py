@@ -85,7 +85,7 @@ def require(connection: Connection, service: str) -> None:
     if getattr(connection, f"{service}_endpoint") is None:
         setting = connection.setting
         raise ConnectionInvalid(
-            f"The connection '{setting}' has no address of the {service} service.",
+            f"The connection '{setting}' has no address for the {service} service.",
             remedy=f"Set '{setting}__{service}ServiceUri' or '{setting}__accountName'; in a connection string, "
             f"AccountName or {service.capitalize()}Endpoint.",
         )

@@ -11,7 +11,7 @@ _NOTES: dict[str, dict[str, str]] = {
         "appLeaseOptions": "the app lease is renewed and acquired after fixed times.",
         "extendedSessionIdleTimeoutInSeconds": "sessions of active instances stay in memory while there is room.",
         "rollbackEntityOperationsOnExceptions": "an operation of an entity that fails is never rolled back.",
-        "useGracefulShutdown": "the first Ctrl-C always gives running functions some seconds to finish.",
+        "useGracefulShutdown": "the first Ctrl+C always gives running functions some seconds to finish.",
     },
     "storageProvider": {
         "allowReplayingTerminalInstances": "messages for an instance that has ended are discarded.",

@@ -212,7 +212,7 @@ def json_text(text: str | None, member: str) -> str | None:
             400,
             f"'{member}' is not JSON: {error}",
             code=INVALID,
-            remedy='Write JSON as a text: a text itself has quotation marks, as in "\\"yes\\"".',
+            remedy='Write JSON in a string. A JSON string keeps its own quotation marks: "\\"yes\\"".',
         ) from None
     return text
 

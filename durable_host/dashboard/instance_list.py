@@ -217,7 +217,9 @@ def _search(query: FilterQuery, sort: str, top: int, cursor: str) -> InstanceSea
     now, after = _read_cursor(cursor) if cursor else (timestamp.from_datetime(datetime.now(UTC)), None)
     key = sort.removeprefix("-")
     if after is not None and isinstance(after[0], str) != (key in _SORTED_AS_TEXT):
-        raise DashboardError(400, "The cursor is of another order.", remedy="Begin with the first page.")
+        raise DashboardError(
+            400, "The cursor belongs to another sort order.", remedy="Start again with the first page."
+        )
     return InstanceSearch(
         statuses=_statuses(query.status),
         name=query.name,
@@ -276,7 +278,7 @@ def _read_cursor(text: str) -> tuple[int, tuple[SortValue, str]]:
         cursor = msgspec.json.decode(content, type=_Cursor)
     except (binascii.Error, ValueError):
         raise DashboardError(
-            400, "The cursor is not from this dashboard.", remedy="Begin with the first page."
+            400, "The cursor is not from this dashboard.", remedy="Start again with the first page."
         ) from None
     return cursor.now, (cursor.value, cursor.instance_id)
 

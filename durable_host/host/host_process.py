@@ -65,7 +65,7 @@ def start_process(
 
 
 class HostProcess:
-    """A host process. The constructor starts it. Ctrl-C in the terminal does not reach it: call `stop`.
+    """A host process. The constructor starts it. Ctrl+C in the terminal does not reach it: call `stop`.
 
     `prelude` is Python code that runs first, with the file descriptors `inherited`. Its standard error is `errors`, or
     that of this process.

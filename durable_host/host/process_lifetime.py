@@ -177,7 +177,7 @@ async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> bool:
         async with asyncio.timeout(seconds):
             await work
     except TimeoutError:
-        _log.warning("The host did not stop within %.0f s; calls that still run are aborted.", seconds)
+        _log.warning("The host did not stop within %.0f s; calls that are still running are aborted.", seconds)
         return False
     return True
 

@@ -72,7 +72,7 @@ def find_dotnet(environ: Mapping[str, str]) -> Path:
         if found is None:
             raise DotnetMissing(
                 f".NET '{named}' cannot be started.",
-                cause=f"The value of {CONFIGURED} is neither the file 'dotnet', nor its folder.",
+                cause=f"The value of {CONFIGURED} is neither the file 'dotnet' nor its folder.",
                 remedy=f"Correct {CONFIGURED}, or remove it to use 'dotnet' on PATH.",
             )
         return Path(found).absolute()

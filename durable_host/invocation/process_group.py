@@ -9,7 +9,7 @@ from typing import Any
 
 
 def own_group() -> dict[str, Any]:
-    """The options with which a process starts in a group of its own. Ctrl-C in the terminal does not reach it."""
+    """The options with which a process starts in a group of its own. Ctrl+C in the terminal does not reach it."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}

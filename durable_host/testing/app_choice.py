@@ -44,7 +44,7 @@ def app_choice(test: pytest.Item) -> AppChoice:
     accounts = given.get("real_accounts")
     if isinstance(accounts, str):
         raise ConfigurationError(
-            f"The mark {_MARK} of this test is not valid: real_accounts is a text.",
+            f"The mark {_MARK} of this test is not valid: real_accounts is a string.",
             remedy=f'Write a list of names: real_accounts=["{accounts}"].',
         )
     python = given.get("python") or config.getini("durable_host_python") or None

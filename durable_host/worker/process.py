@@ -294,7 +294,7 @@ def _ignore(number: int, frame: Any) -> None:
 
 
 def _ignore_signals() -> None:
-    """Ignore Ctrl-C and SIGTERM: the host handles them and ends the worker through the pipe.
+    """Ignore Ctrl+C and SIGTERM: the host handles them and ends the worker through the pipe.
 
     Use handlers instead of SIG_IGN, which programs started by user code would inherit.
     """

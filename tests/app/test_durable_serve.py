@@ -85,9 +85,9 @@ def test_a_killed_host_loses_nothing(serve: Callable[..., Served], storage: str)
     ("arguments", "code", "text"),
     [
         (("--task-hub-name", "no/hub"), 2, "error DH1010"),
-        (("--task-hub-name", "hub", "--task-hub-name", "Hub"), 2, "has a task hub twice"),
+        (("--task-hub-name", "hub", "--task-hub-name", "Hub"), 2, "names a task hub twice"),
         (("--retain", "soon"), 2, "--retain is 'soon', expected a duration such as"),
-        (("--storage", "azure", "--path", "x.db"), 2, "--path is for --storage sqlite"),
+        (("--storage", "azure", "--path", "x.db"), 2, "--path works only with --storage sqlite"),
         (("--storage", "azure", "--connection-string-setting", "Nowhere"), 3, "Nowhere"),
     ],
 )

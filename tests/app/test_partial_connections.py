@@ -73,11 +73,11 @@ def test_an_app_runs_with_the_services_that_its_bindings_need(
         done = service.get_queue_client("sas-out")
         until(done.peek_messages, host=host)
         assert [message.content for message in done.receive_messages()] == ["hello!"]
-    assert "has no address of the table service" in host.output
+    assert "has no address for the table service" in host.output
     assert "SharedAccessSignature" not in host.output
 
 
 def test_a_task_hub_says_which_service_it_misses(start_host: StartHost, queue_only: str) -> None:
     host = start_host({"function_app.py": DURABLE_APP}, settings={"AzureWebJobsStorage": queue_only}, wait=False)
     assert host.wait_exit(60) != 0
-    assert "DH1102: The connection 'AzureWebJobsStorage' has no address of the table service" in host.output
+    assert "DH1102: The connection 'AzureWebJobsStorage' has no address for the table service" in host.output

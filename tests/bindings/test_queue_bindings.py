@@ -209,7 +209,7 @@ async def test_a_value_without_a_return_binding_fails_the_invocation(world: Bind
         ("bad_name", "'Not_A_Queue' is not a valid queue name"),
         ("no_setting", "'%NOPE%' does not resolve to a value."),
         ("no_connection", "Storage account connection string 'AzureWebJobsNowhere' does not exist."),
-        ("no_service", "The connection 'BlobsOnly' has no address of the queue service."),
+        ("no_service", "The connection 'BlobsOnly' has no address for the queue service."),
         ("no_queues_to_trigger", "Set 'BlobsOnly__queueServiceUri' or 'BlobsOnly__accountName'"),
     ],
 )

@@ -53,7 +53,7 @@ async def test_faults_happen_between_the_start_and_the_stop(caplog: pytest.LogCa
         f"Chaos: The {EVENT} is delivered a second time.",
         f"Chaos: The {EVENT} is delayed by 1 s.",
         "Chaos ends after 2 faults (duplicate-events 1, delay 1). "
-        "The same faults again: --chaos duplicate-events=1,delay=1..1s --chaos-seed 7",
+        "To repeat these faults: --chaos duplicate-events=1,delay=1..1s --chaos-seed 7",
     ]
 
 

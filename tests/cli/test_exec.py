@@ -156,7 +156,7 @@ def test_app_that_does_not_load_is_no_host(
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of a terminal")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 3), (signal.SIGTERM, 143)])
 def test_interruption_ends_command_and_host(app: Path, connection_string: str, number: signal.Signals, code: int):
-    """As a terminal does it: Ctrl-C goes to the program and its command, not to the host."""
+    """As a terminal does it: Ctrl+C goes to the program and its command, not to the host."""
     (app / "wait.py").write_text(
         "import os, signal, sys, threading\n"
         "signal.signal(signal.SIGINT, lambda *_: sys.exit(3))\n"

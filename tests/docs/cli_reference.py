@@ -60,15 +60,15 @@ ready, it writes one record with `"event": "started"`, the address in `base_url`
 environments, caches, folders named `test` or `tests`, and names that begin with a dot. Running calls finish with the
 old code. If the new code does not load, the old code keeps running.
 
-**Stopping.** Ctrl-C gives running functions some seconds to finish. The host stops after ten seconds at the latest. A
-second Ctrl-C stops it immediately. SIGTERM is the same as Ctrl-C.
+**Stopping.** Ctrl+C gives running functions some seconds to finish. The host stops after ten seconds at the latest. A
+second Ctrl+C stops it immediately. SIGTERM is the same as Ctrl+C.
 
 """,
     "func exec": """**Storage.** If the app uses the development account and nothing listens there, the host starts
 an Azurite that keeps its data in memory and stops with the command. The task hub has a random name and is deleted at
 the end, unless you use `--keep-hub`. Other queues, tables and containers of the app are not touched.
 
-**Exit code.** That of COMMAND. 127 if the command does not exist, 130 after Ctrl-C, 143 after SIGTERM, and the code of
+**Exit code.** That of COMMAND. 127 if the command does not exist, 130 after Ctrl+C, 143 after SIGTERM, and the code of
 `func start` if the host does not start.
 
 """,

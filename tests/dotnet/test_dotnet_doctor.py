@@ -72,7 +72,7 @@ def test_a_missing_runtime_is_an_error(project: Path, sdk: StandInSdk) -> None:
 def test_a_missing_dotnet_is_an_error(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DURABLE_HOST_DOTNET", "/nowhere")
     assert shown(dotnet_check.check(project))[0] == "error .NET: DH4030: .NET '/nowhere' cannot be started." + (
-        " (The value of DURABLE_HOST_DOTNET is neither the file 'dotnet', nor its folder.)"
+        " (The value of DURABLE_HOST_DOTNET is neither the file 'dotnet' nor its folder.)"
     )
 
 

@@ -78,7 +78,7 @@ def _config(ctx: click.Context, given: dict[str, Any]) -> HostConfig:
     path = Path(given["path"]).absolute()
     name = _name_in(path)
     if given["task_hub_name"] not in (None, name):
-        raise UsageError(f"The file '{path}' has the task hub '{name}'.", remedy="Leave out --task-hub-name.")
+        raise UsageError(f"The file '{path}' has the task hub '{name}'.", remedy="Omit --task-hub-name.")
     given["task_hub_name"] = name
     durable = {"hubName": name, "storageProvider": {"type": "sqlite", "path": str(path)}}
     content = {"version": "2.0", "extensions": {"durableTask": durable}}

@@ -23,7 +23,7 @@ from durable_host.durable.model.instance import InstancePage, InstanceQuery, Ins
     callback=option_lists.split,
     help="Only instances in one of these statuses, such as 'running failed'.",
 )
-@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Maximum number of instances.")
+@click.option("--top", type=click.IntRange(min=1), default=10, help="Maximum number of instances (default: 10).")
 @click.option("--continuation-token", metavar="TOKEN", help="Token that the previous page ended with.")
 @options.hub_options
 @click.pass_context

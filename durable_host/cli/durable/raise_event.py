@@ -12,7 +12,7 @@ from durable_host.cli.durable.hub_session import HubSession, run
 @click.command(epilog=options.DATA_HINT)
 @options.instance_id
 @click.option("--event-name", metavar="NAME", help="Name of the event (default: Event_ and a random number).")
-@click.option("--event-data", metavar="DATA", help="Data of the event: @file.json, or a text.")
+@click.option("--event-data", metavar="DATA", help="Data of the event: @file.json, or text.")
 @options.hub_options
 @click.pass_context
 def raise_event(

@@ -32,13 +32,13 @@ _AT_ONCE_IN_ACCOUNT: Final = 256
 
 
 @click.command()
-@click.option("-p", "--port", type=click.IntRange(0, 65535), default=PORT, help="Port to listen on (8080).")
+@click.option("-p", "--port", type=click.IntRange(0, 65535), default=PORT, help="Port to listen on (default: 8080).")
 @click.option(
     "--task-hub-name",
     metavar="HUB",
     default=(DEFAULT_HUB,),
     multiple=True,
-    help="Task hub (default). Repeat it for several; calls that name none use the first.",
+    help='Task hub (default: "default"). Repeat it for several; calls that name none use the first.',
 )
 @click.option(
     "--storage", type=click.Choice(["sqlite", "azure"]), default="sqlite", help="Where the task hub is stored."
@@ -50,7 +50,9 @@ _AT_ONCE_IN_ACCOUNT: Final = 256
     help="Purge instances this long after they have ended, such as 7d or 12h (default: never).",
 )
 @click.option(
-    "--connection-string-setting", metavar="NAME", help="Setting with the storage connection (AzureWebJobsStorage)."
+    "--connection-string-setting",
+    metavar="NAME",
+    help="Setting with the storage connection (default: AzureWebJobsStorage).",
 )
 @click.option("--azurite", type=click.Choice(["auto", "docker", "off"]), help="How to start Azurite when it is needed.")
 @click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
@@ -59,7 +61,7 @@ _AT_ONCE_IN_ACCOUNT: Final = 256
     type=click.IntRange(1),
     default=4_194_304,
     metavar="BYTES",
-    help="Longest message that clients and workers take (4194304).",
+    help="Longest message that clients and workers accept (default: 4194304).",
 )
 @click.option("--output", type=click.Choice(["compact", "plain", "json"]), help="Output format.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only the address, warnings and errors.")
@@ -133,10 +135,10 @@ def _config(given: dict[str, Any]) -> HostConfig:
         if (problem := hub_name.problem(name)) is not None:
             raise UsageError(problem)
     if len({name.lower() for name in names}) < len(names):
-        raise UsageError("--task-hub-name has a task hub twice.", remedy="Names are compared without case.")
+        raise UsageError("--task-hub-name names a task hub twice.", remedy="Names are not case-sensitive.")
     is_file = given["storage"] == "sqlite"
     if given["path"] is not None and not is_file:
-        raise UsageError("--path is for --storage sqlite.", remedy="Leave one of them out.")
+        raise UsageError("--path works only with --storage sqlite.", remedy="Omit one of them.")
     setting: str = given["connection_string_setting"] or _CONNECTION
     environment = dict(os.environ)
     if not is_file and setting == _CONNECTION:

@@ -14,7 +14,7 @@ from durable_host.cli.durable.options import DATA_HINT, hub_options, json_data
 @click.command(epilog=DATA_HINT)
 @click.option("--function-name", metavar="NAME", required=True, help="The orchestrator.")
 @click.option("--id", "instance_id", metavar="ID", help="ID of the new instance (default: a random one).")
-@click.option("--input", "input_text", metavar="DATA", help="Input of the orchestrator: @file.json, or a text.")
+@click.option("--input", "input_text", metavar="DATA", help="Input of the orchestrator: @file.json, or text.")
 @hub_options
 @click.pass_context
 def start_new(

@@ -20,9 +20,8 @@ from durable_host.durable.api.errors import InstanceNotFound
     "--timeout",
     type=click.FloatRange(min=0),
     default=30,
-    show_default=True,
     metavar="SECONDS",
-    help="How long to wait for the end.",
+    help="How long to wait for the end (default: 30).",
 )
 @options.hub_options
 @click.pass_context

@@ -183,7 +183,7 @@ def _ask_to_end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _popen(command: list[str], folder: Path, environ: dict[str, str], output: IO[bytes]) -> "subprocess.Popen[bytes]":
-    """Start Azurite so that Ctrl-C in the terminal does not reach it: the host decides when storage ends."""
+    """Start Azurite so that Ctrl+C in the terminal does not reach it: the host decides when storage ends."""
     options: dict[str, Any] = {"start_new_session": True, "umask": 0o077}
     if sys.platform == "win32":
         options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}

@@ -129,7 +129,7 @@ def _require_image(client: Any, report: Callable[[str], None]) -> None:
         raise DockerUnavailable(
             f"The image {IMAGE} is not on this machine and could not be pulled.",
             cause=str(error),
-            remedy=f"Connect to the network, or import the image (docker load), and start again: {IMAGE}.",
+            remedy=f"Connect to the network, or load {IMAGE} with 'docker load', and start again.",
         ) from error
 
 

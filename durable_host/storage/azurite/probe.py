@@ -117,7 +117,7 @@ def _not_answering(mute: Sequence[ServiceHealth], setting: str, waited: float) -
     return NoAnswer(
         f"Something accepts connections for the development storage account of '{setting}' and has not answered within "
         f"{waited:.0f} s.",
-        cause=f"Asked without an answer: {addresses}. Either it is an Azurite that is too busy to answer, as it is for "
+        cause=f"No response from: {addresses}. Either it is an Azurite that is too busy to answer, as it is for "
         "a while when it deletes a large task hub or thousands of messages; or it is another program.",
         remedy=f"If it is Azurite, wait and start again, or end it and let the host start its own. If it is another "
         f"program, end it, or give '{setting}' other ports.",

@@ -89,5 +89,5 @@ def refuse_real_accounts(settings: AppSettings, allowed: Iterable[str]) -> None:
         f"{text[0].upper()}{text[1:]}, and a live test would use {'them' if named[1:] else 'it'}.",
         cause="The Azurite of the test replaces AzureWebJobsStorage and development accounts only.",
         remedy=f"Give the tests other values: settings={{{values}}}, or 'durable_host_settings' in the ini file. To "
-        f"really use the accounts: real_accounts=[{names}], or 'durable_host_real_accounts' in the ini file.",
+        f"allow the accounts: real_accounts=[{names}], or 'durable_host_real_accounts' in the ini file.",
     )
