@@ -60,7 +60,7 @@ class MessageLeases:
         return min(self._times.longest, max(self._times.first, len(self._kept) / _PER_SECOND))
 
     def keep(self, message: LeasedMessage) -> None:
-        """Keep a message hidden from now on, until it is deleted, given back, lost or let go."""
+        """Keep a message hidden from now on, until it is deleted, released, lost or let go."""
         self._kept.add(message)
         now = time.monotonic()
         left = message.hidden_until - now
@@ -80,7 +80,7 @@ class MessageLeases:
         await message.renewed()
         return await leased_message.hide(self._queues, message, seconds)
 
-    async def give_back(self, message: LeasedMessage, seconds: float = 0.0) -> bool:
+    async def release(self, message: LeasedMessage, seconds: float = 0.0) -> bool:
         """Stop renewing a message and make it visible after `seconds`; False if it is lost. Raises StorageError."""
         self.let_go(message)
         return await self.hide(message, seconds)

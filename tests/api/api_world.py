@@ -28,7 +28,7 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.runtime.live_instances import LiveInstances
 from durable_host.durable.taskhub.port import EpisodeCommit
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.http_port import HttpPort

@@ -24,7 +24,7 @@ from durable_host.dashboard.sources import AppSource, DashboardSources, HubSourc
 from durable_host.durable.api import DurableClient
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.runtime.live_instances import LiveInstances
 from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.instance_rows import read_instance
 from durable_host.durable.taskhub.azure.names import escape_key

@@ -60,6 +60,6 @@ async def _write_as_officially(host: World) -> None:
                 execution_id=execution_id, last_updated_time=1, runtime_status=OrchestrationStatus.Running
             ),
             consumed=(),
-            judged=await host.hub.get_instance("i1"),
+            expected_row=await host.hub.get_instance("i1"),
         )
     )

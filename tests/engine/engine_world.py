@@ -17,11 +17,11 @@ import azure.durable_functions as df
 
 from durable_host import timestamp
 from durable_host.durable.engine.activity_results import activity_result
-from durable_host.durable.engine.delivery import classify
 from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
 from durable_host.durable.engine.inputs import activity_trigger_text
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.engine.triage import classify
 from durable_host.durable.model.actions import Action, WhenAll, WhenAny
 from durable_host.durable.model.events import (
     EventRaised,

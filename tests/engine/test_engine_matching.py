@@ -9,8 +9,8 @@ from engine_world import START, World, at, child_completed, child_failed, comple
 from msgspec.structs import replace
 
 from durable_host.durable.engine.activity_results import activity_result
-from durable_host.durable.engine.delivery import classify, why_dropped
 from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.engine.triage import classify, why_dropped
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,

@@ -11,11 +11,11 @@ from numbered_world import SECOND, START, AnyCode, Scripted, completed, continue
 
 from durable_host import timestamp
 from durable_host.durable.engine.debt import Owed, is_in_history_rows
-from durable_host.durable.engine.delivery import classify, classify_start
 from durable_host.durable.engine.episode import EpisodeOutcome
 from durable_host.durable.engine.episode_start import turn_of_episode
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.engine.triage import classify, classify_start
 from durable_host.durable.model.events import (
     EventRaised,
     EventSent,

@@ -9,9 +9,9 @@ import pytest
 from entity_samples import CALLER, NOW, OPTIONS, fresh, guid, ids, request, sent, signal
 
 from durable_host.durable.engine.debt import is_in_history_rows
-from durable_host.durable.engine.delivery import conflict_reply
 from durable_host.durable.engine.entity import EntityOptions, EntityOutcome, finish_batch, start_batch
 from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.engine.triage import conflict_reply
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionStarted,

@@ -25,7 +25,7 @@ from durable_host.durable.model import identity
 from durable_host.durable.model.events import EventRaised, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
-from durable_host.durable.taskhub.azure.partitions import PartitionRow
+from durable_host.durable.taskhub.azure.partition_plan import PartitionRow
 from durable_host.storage import Entity, StorageAccount
 from durable_host.storage.azurite import connection_string
 from durable_host.timestamp import TICKS_PER_SECOND

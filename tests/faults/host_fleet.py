@@ -18,7 +18,7 @@ from host_process import HostProcess, until
 from bench.storage_proxy import StorageProxy
 from durable_host.config.connection import Connection
 from durable_host.durable.taskhub.azure.names import fnv1a32
-from durable_host.durable.taskhub.azure.partitions import PartitionRow
+from durable_host.durable.taskhub.azure.partition_plan import PartitionRow
 from durable_host.storage import StorageAccount
 
 LONGEST_STEP = "0.4"

@@ -251,7 +251,7 @@ class World:
                 outbound=(),
                 update=stale,
                 consumed=(),
-                judged=await self.hub.get_instance(instance_id),
+                expected_row=await self.hub.get_instance(instance_id),
             )
         )
 

@@ -166,12 +166,12 @@ def test_each_result_prolongs_the_wait_up_to_a_limit() -> None:
     assert gathered.due == pytest.approx(0.02)
     times = {}
     for now in (0.01, 0.1, 0.19, 0.21):
-        assert gathered.goes_on(mailbox, now)
+        assert gathered.keeps_waiting(mailbox, now)
         times[now] = gathered.due
     assert times == pytest.approx({0.01: 0.03, 0.1: 0.12, 0.19: 0.2, 0.21: 0.2})
 
 
 def test_the_wait_has_a_limit_for_long_histories() -> None:
     gathered = Gathering(expected=1000, history_length=1_000_000, now=0.0)
-    gathered.goes_on([received(TaskCompleted(task_scheduled_id=0))], 0.99)
+    gathered.keeps_waiting([received(TaskCompleted(task_scheduled_id=0))], 0.99)
     assert gathered.due == gathering.LONGEST_WAIT

@@ -186,7 +186,7 @@ async def test_the_row_of_a_terminated_entity_is_repaired(app: App, hosts: Hosts
     await world.hub.commit(
         EpisodeCommit(
             instance_id="@counter@k", execution_id=behind.execution_id, checkpoint=loaded.checkpoint,
-            first_ordinal=0, events=(), outbound=(), update=behind, consumed=(), judged=ended,
+            first_ordinal=0, events=(), outbound=(), update=behind, consumed=(), expected_row=ended,
         )
     )  # fmt: skip
     assert (await world.client.get("@counter@k")).runtime_status is OrchestrationStatus.Running

@@ -467,7 +467,7 @@ async def test_status_that_a_crash_left_behind_is_mended_by_the_next_episode(app
             outbound=(),
             update=stale,
             consumed=(),
-            judged=running,
+            expected_row=running,
         )
     )
     commits = len(world.hub.commits)

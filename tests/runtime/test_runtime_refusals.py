@@ -126,7 +126,7 @@ def test_each_kind_of_fault_is_said_once_and_once_when_it_is_over(caplog: pytest
     for source, error in (("a", away), ("b", away), ("a", away), ("c", denied), ("c", denied), ("d", denied)):
         faults.failed(source, error)
     for source in ("a", "b", "c"):
-        faults.worked(source)
+        faults.recovered(source)
     faults.forget("d")
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
         "The task hub 'TestHub' is not available; work continues when it is back: The queue is away.",

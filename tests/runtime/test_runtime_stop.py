@@ -9,7 +9,7 @@ from runtime_world import App, Hosts, runtime_options
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime import session_cache as sessions_module
-from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.runtime.live_instances import LiveInstances
 from durable_host.durable.runtime.session_cache import SessionCache
 
 

@@ -21,17 +21,17 @@ def test_long_running_and_long_waiting_instances_are_reported_once() -> None:
     watchdog = SessionWatchdog(
         lambda: [running, waiting, idle], SystemClock(), diagnostics, is_in_code=lambda _: True, limit=60.0
     )
-    watchdog.look(150.0)
+    watchdog.check(150.0)
     assert diagnostics.recent() == []
-    watchdog.look(161.0)
-    watchdog.look(175.0)
+    watchdog.check(161.0)
+    watchdog.check(175.0)
     assert [(one.code, one.instance_id) for one in diagnostics.recent()] == [
         (ABNORMALLY_LONG, "running"),
         (ABNORMALLY_LONG, "waiting"),
     ]
     running.since = 180.0
-    watchdog.look(185.0)
-    watchdog.look(250.0)
+    watchdog.check(185.0)
+    watchdog.check(250.0)
     assert [one.instance_id for one in diagnostics.recent()] == ["running", "waiting", "running"]
 
 
@@ -43,7 +43,7 @@ def test_a_work_item_that_waits_for_storage_is_not_blamed_on_the_code() -> None:
     watchdog = SessionWatchdog(
         lambda: [in_code, in_storage], SystemClock(), diagnostics, is_in_code={"in code"}.__contains__
     )
-    watchdog.look(171.0)
+    watchdog.check(171.0)
     assert {one.instance_id: one.text for one in diagnostics.recent()} == {
         "in code": "its work item has been running for 71 s; an orchestrator must not block or compute for long.",
         "in storage": "its work item has been running for 71 s and waits for storage.",

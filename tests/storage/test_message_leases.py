@@ -152,7 +152,7 @@ async def test_a_lost_message_is_not_renewed_until_its_queue_delivers_it_again(
 async def test_a_message_that_was_given_back_is_not_hidden_again(queues: ScriptedQueues, clock: Clock) -> None:
     leases, message = opened(queues, 2.0, 30.0), leased(2.0)
     leases.keep(message)
-    assert await leases.give_back(message, 7.0)
+    assert await leases.release(message, 7.0)
     clock.now = message.renew_at
     leases.keep(leased(-1.0, "other"))
     clock.now += 1.0

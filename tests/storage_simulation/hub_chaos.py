@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from durable_host.durable.taskhub.azure.names import HubNames
-from durable_host.durable.taskhub.azure.partitions import PartitionRow
+from durable_host.durable.taskhub.azure.partition_plan import PartitionRow
 from durable_host.storage.table_codec import write_entity
 from durable_host.timestamp import TICKS_PER_SECOND
 

@@ -17,7 +17,7 @@ from durable_host.durable.taskhub.azure.client_sender import ClientSender
 from durable_host.durable.taskhub.azure.commits import Commits
 from durable_host.durable.taskhub.azure.consumed import ConsumedMessages
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
-from durable_host.durable.taskhub.azure.held import held_of
+from durable_host.durable.taskhub.azure.held_hub_message import held_of
 from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.names import SENTINEL
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
@@ -186,7 +186,7 @@ def timers_delivered_early() -> Patches:
     """What this process has put for itself is delivered before it is due."""
 
     def deliver_or_park(self: Any, message: Any, now: int, tolerance: int) -> float | None:
-        self.again(message)
+        self.deliver_now(message)
         return None
 
     return [patch.object(Deliveries, "_deliver_or_park", deliver_or_park)]

@@ -10,7 +10,7 @@ from simulated_host import CURRENT
 from simulated_world import Outcome, World
 from virtual_loop import NothingCanHappen, TimeStandsStill, run, virtual_time
 
-from durable_host.durable.taskhub.azure import unfinished
+from durable_host.durable.taskhub.azure import unfinished_commit
 
 _MISTAKES = (NameError, TypeError, AttributeError, LookupError, AssertionError, ValueError, RecursionError)
 
@@ -40,7 +40,7 @@ def simulate(seed: int, *, traces: bool = False, mutation: str | None = None) ->
         logging.getLogger().addHandler(handler)
         logging.disable(logging.INFO if traces else logging.WARNING)
         try:
-            with patch.object(unfinished, "MAX_ROWS", world.plan.rows_per_transaction):
+            with patch.object(unfinished_commit, "MAX_ROWS", world.plan.rows_per_transaction):
                 run(loop, world.live())
         except NothingCanHappen:
             world.complain("everybody waits for something that never comes")

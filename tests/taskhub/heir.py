@@ -110,7 +110,7 @@ class Heir:
             outbound=(),
             consumed=messages,
             replaced_execution_id=None,
-            judged=await self._hub.get_instance(episode.instance_id),
+            expected_row=await self._hub.get_instance(episode.instance_id),
         )
         await self._hub.commit(repair)
         return None

@@ -327,7 +327,7 @@ async def test_a_commit_without_events_changes_the_row_only(hub: TaskHub):
                 output="enough",
             ),
             consumed=[received],
-            judged=await hub.get_instance("a"),
+            expected_row=await hub.get_instance("a"),
         )
     )
     terminated = await hub.get_instance("a")
@@ -338,17 +338,17 @@ async def test_a_commit_without_events_changes_the_row_only(hub: TaskHub):
     await nothing_more(hub, "a")
 
 
-def repair_of(start: TaskMessage, checkpoint: Checkpoint | None, judged: InstanceState | None) -> EpisodeCommit:
+def repair_of(start: TaskMessage, checkpoint: Checkpoint | None, expected_row: InstanceState | None) -> EpisodeCommit:
     repair = commit_of(start, first_episode(start), checkpoint=checkpoint, runtime_status=OrchestrationStatus.Suspended)
-    return msgspec.structs.replace(repair, events=(), judged=judged)
+    return msgspec.structs.replace(repair, events=(), expected_row=expected_row)
 
 
 async def test_a_row_that_has_changed_since_it_was_judged_is_not_repaired(hub: TaskHub):
     start, checkpoint = await run_first_episode(hub, "a")
-    judged = await hub.get_instance("a", fetch_input=False, fetch_output=False)
+    expected_row = await hub.get_instance("a", fetch_input=False, fetch_output=False)
     await hub.touch_instance("a", later(5))
     with pytest.raises(CommitConflict):
-        await hub.commit(repair_of(start, checkpoint, judged))
+        await hub.commit(repair_of(start, checkpoint, expected_row))
     state = await hub.get_instance("a")
     assert state is not None
     assert state.runtime_status is OrchestrationStatus.Running
@@ -369,9 +369,9 @@ async def test_the_row_of_a_history_that_has_gone_on_is_not_repaired(hub: TaskHu
 async def test_a_purged_row_is_not_made_again_by_a_repair(hub: TaskHub):
     start = await complete(hub, "a")
     checkpoint = (await hub.load_history("a")).checkpoint
-    judged = await hub.get_instance("a")
+    expected_row = await hub.get_instance("a")
     await hub.purge_instance("a")
-    for row in (judged, None):
+    for row in (expected_row, None):
         with pytest.raises(CommitConflict):
             await hub.commit(repair_of(start, checkpoint, row))
     assert await hub.get_instance("a") is None

@@ -14,7 +14,7 @@ from hub_samples import (
     timer,
 )
 
-from durable_host.durable.engine.renumbering import sign_of
+from durable_host.durable.engine.renumbering import renumbering_event
 from durable_host.durable.model.events import (
     ExecutionCompleted,
     GenericEvent,
@@ -126,7 +126,7 @@ async def test_rewinding_finds_calls_of_1x_with_which_2x_has_gone_on(hub: TaskHu
         hub, "a",
         TaskScheduled(event_id=0, name="Bad"),
         TaskScheduled(event_id=1, name="Good"),
-        sign_of({0: 1, 1: 2}, 0),
+        renumbering_event({0: 1, 1: 2}, 0),
         TaskFailed(task_scheduled_id=1, reason="boom"),
         TaskCompleted(task_scheduled_id=2, result="1"),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from durable_host.durable.api import DurableClient, Retention, retention
 from durable_host.durable.api.retention import BATCH, ended_before, seconds_between_rounds
 from durable_host.durable.model.instance import EndedQuery, InstanceQuery
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.runtime.live_instances import LiveInstances
 from durable_host.durable.taskhub.azure import hub as azure_hub
 from durable_host.durable.taskhub.port import TaskHub, TaskHubRefused, TaskHubUnavailable
 from durable_host.durable.taskhub.sqlite import hub as sqlite_hub

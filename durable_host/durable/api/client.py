@@ -39,7 +39,7 @@ from durable_host.durable.model.instance import EndedQuery, InstancePage, Instan
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 from durable_host.durable.runtime import tracing
-from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.runtime.live_instances import LiveInstances
 from durable_host.durable.taskhub.paging import all_instances
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.durable.user_code import UserCode

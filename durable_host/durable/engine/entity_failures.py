@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.engine.missing_functions import missing_function_text
 from durable_host.durable.user_code import EntityAnswer, EntityBatch, EntityResult
 
 MAX_BATCH_ATTEMPTS = 3

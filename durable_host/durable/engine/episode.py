@@ -121,7 +121,7 @@ class _Episode:
         """Walk the new events and carry out the decisions."""
         state = self.state
         if answer is not None:
-            self._take(answer)
+            self._apply_answer(answer)
         walker = self._walker(answer)
         first_new = state.unfed_from if state.unfed_from is not None else len(state.history)
         ended_at = state.ending.index if state.ending is not None else None
@@ -160,7 +160,7 @@ class _Episode:
         elif ending is None and gate is not None and (held := walker.held(first_new)) is not None:
             self.reports.held_back(held.gate, gate)
 
-    def _take(self, answer: OrchestratorAnswer) -> None:
+    def _apply_answer(self, answer: OrchestratorAnswer) -> None:
         """Apply everything in the answer except its actions."""
         state = self.state
         self.reports.position = answer.position

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from durable_host.durable.engine.options import EngineOptions
-from durable_host.durable.engine.renumbering import sign_of
+from durable_host.durable.engine.renumbering import renumbering_event
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.engine.versioning import rejection_text, version_matches
 from durable_host.durable.engine.work_item import WorkItem
@@ -74,7 +74,7 @@ def start_episode(
     first = len(state.history)
     state.append(OrchestratorStarted(timestamp=episode_time(state, now)))
     if state.taken_over is not None:
-        state.append(sign_of(state.taken_over.numbers, state.now))
+        state.append(renumbering_event(state.taken_over.numbers, state.now))
         state.taken_over = None
     for index in accepted:
         event = state.calls.as_recorded(messages[index])

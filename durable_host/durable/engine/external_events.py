@@ -21,7 +21,7 @@ class EventFinding(msgspec.Struct, frozen=True):
     timestamp: int
 
 
-class _Early:
+class _EarlyEvent:
     __slots__ = ("differs", "is_consumed", "timestamp")
 
     def __init__(self, timestamp: int) -> None:
@@ -40,7 +40,7 @@ class ExternalEvents:
         self._dialect = dialect
         self._waits: dict[str, int] = {}
         self._listed_again: dict[str, int] = {}
-        self._early: dict[str, list[_Early]] = {}
+        self._early: dict[str, list[_EarlyEvent]] = {}
 
     def waits_for(self, name: str, now: int) -> Iterator[EventFinding]:
         """Record that user code waits for `name`."""
@@ -100,7 +100,7 @@ class ExternalEvents:
                     "for each.",
                     earlier.timestamp,
                 )
-        early.append(_Early(timestamp))
+        early.append(_EarlyEvent(timestamp))
         for other, count in self._waits.items():
             if count and other.casefold() == name.casefold():
                 early[-1].differs = True
@@ -112,7 +112,7 @@ class ExternalEvents:
         if early and early[-1].is_consumed:
             early.clear()
         if not early or self._dialect.keeps_early_events:
-            early.append(_Early(timestamp))
+            early.append(_EarlyEvent(timestamp))
 
     def consumed(self, name: str) -> None:
         """Record that the SDK has returned the early event `name` to user code."""

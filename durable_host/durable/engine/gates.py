@@ -154,7 +154,7 @@ class GatedAction(NamedTuple):
     """A top-level action that has not begun, and the event during which the code requested it."""
 
     gate: Gate
-    asked_at: int
+    requested_at: int
 
 
 class Gates:
@@ -173,8 +173,8 @@ class Gates:
         """The closed gate that holds back everything that follows, including the end of the code, or None."""
         return self._last if self.are_kept and self._last is not None and not self._last.is_open else None
 
-    def add(self, gate: Gate, asked_at: int) -> None:
-        self._held.append(GatedAction(gate, asked_at))
+    def add(self, gate: Gate, requested_at: int) -> None:
+        self._held.append(GatedAction(gate, requested_at))
 
     def begin_next(self, now: int) -> Gate | None:
         """Begin the next action if it may begin now. For the extension it begins when the previous gate opened."""
@@ -189,7 +189,7 @@ class Gates:
 
     def held(self, since: int) -> GatedAction | None:
         """Return the first held action that the code requested at `since` (index of an event) or later."""
-        return next((one for one in self._held if one.asked_at >= since), None)
+        return next((one for one in self._held if one.requested_at >= since), None)
 
     def holds(self, number: int) -> bool:
         """True when the action with this number is held back."""

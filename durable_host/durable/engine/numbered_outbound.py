@@ -10,7 +10,7 @@ from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.entity_messages import request_event_name
 from durable_host.durable.engine.entity_texts import lock_text, operation_text, release_text
 from durable_host.durable.engine.faults import OrchestrationFault
-from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.engine.missing_functions import missing_function_text
 from durable_host.durable.engine.outbound import refused_sender
 from durable_host.durable.engine.refusals import Refusal, refuse_id, refuse_start
 from durable_host.durable.engine.sending import Scheduled, SendingOrchestration

@@ -13,7 +13,7 @@ from durable_host.durable.engine.episode_start import turn_of_episode
 from durable_host.durable.engine.history_replay import ReplayFailed, call_text
 from durable_host.durable.engine.numbered_episode import ENDED_EARLY
 from durable_host.durable.engine.options import EngineOptions
-from durable_host.durable.engine.renumbering import CALLS, as_seen, find_sign
+from durable_host.durable.engine.renumbering import CALLS, as_seen, find_renumbering
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.engine.taking_over import CannotTakeOver, TakeOver, is_same_call
 from durable_host.durable.model.events import EventSent, ExecutionCompleted, HistoryEvent
@@ -62,7 +62,7 @@ async def _replay_numbered(events: Sequence[HistoryEvent], run: RunCode) -> None
     whole = history_replay.turn_of(events)
     head = f"The replay of '{whole.name}' ({whole.instance_id}) differs from its history."
     state = OrchestrationState.from_history(whole.instance_id, as_seen(events).events, is_numbered=True)
-    if state.started is not None and state.started.is_played and find_sign(events) is None:
+    if state.started is not None and state.started.is_played and find_renumbering(events) is None:
         await _replay_of_v1(events, whole.instance_id, run, head)
         return
     turn = turn_of_episode(state, state.episodes)

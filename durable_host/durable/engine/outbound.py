@@ -24,7 +24,7 @@ from durable_host.durable.engine.entity_texts import lock_text, release_text
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.inputs import json_string, stored_activity_input
 from durable_host.durable.engine.matching import NO_ENTITY
-from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.engine.missing_functions import missing_function_text
 from durable_host.durable.engine.refusals import Refusal, refuse_child, refuse_entity
 from durable_host.durable.engine.sending import Scheduled, SendingOrchestration
 from durable_host.durable.engine.sent_events import message_of_sent

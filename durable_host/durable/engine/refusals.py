@@ -10,7 +10,7 @@ from typing import NamedTuple
 from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.decisions import SubOrchestrationDecision
 from durable_host.durable.engine.entity_messages import entity_name_of
-from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.engine.missing_functions import missing_function_text
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.ids import is_too_long, is_well_formed
 from durable_host.durable.user_code import UserCode

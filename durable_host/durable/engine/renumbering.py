@@ -2,7 +2,7 @@
 
 1.x numbers tasks from 0 as they are awaited, and 2.x from 1 as they are created; a retry in 2.x repeats the number of
 its call. The rows of 1.x code are not changed. The first turn of 2.x code adds a generic event with the new numbers
-(the sign), and the rows after it have 2.x numbers.
+(the renumbering event), and the rows after it have 2.x numbers.
 
 Source: docs/protocol/durable-v2.md#instances-of-the-other-generation
 """
@@ -39,7 +39,7 @@ _RESULTS = (
     SubOrchestrationInstanceFailed,
     TimerFired,
 )
-_SIGN = "Continued with the 2.x SDK; new numbers of calls: "
+_PREFIX = "Continued with the 2.x SDK; new numbers of calls: "
 
 Numbers = Mapping[int, int | None]
 """Maps 1.x numbers to 2.x numbers, or to None for a timer that 2.x code does not have."""
@@ -54,7 +54,7 @@ class History(msgspec.Struct, frozen=True):
     older: Mapping[int, int] = {}
 
 
-def sign_of(numbers: Numbers, timestamp: int) -> GenericEvent:
+def renumbering_event(numbers: Numbers, timestamp: int) -> GenericEvent:
     """Return the generic event that records the new numbers."""
     runs: list[list[int | None]] = []
     for old, new in sorted(numbers.items()):
@@ -66,20 +66,20 @@ def sign_of(numbers: Numbers, timestamp: int) -> GenericEvent:
                 runs[-1][2] = length + 1
                 continue
         runs.append([old, new, 1])
-    return GenericEvent(timestamp=timestamp, data=_SIGN + msgspec.json.encode(runs).decode())
+    return GenericEvent(timestamp=timestamp, data=_PREFIX + msgspec.json.encode(runs).decode())
 
 
 def numbers_of(event: HistoryEvent) -> Numbers | None:
-    """Return the new numbers in an event, or None if it is not a sign."""
+    """Return the new numbers in an event, or None if it is not a renumbering event."""
     return numbers_in(event.data) if isinstance(event, GenericEvent) else None
 
 
 def numbers_in(data: str | None) -> Numbers | None:
-    """Return the new numbers in the text of a generic event, or None if it is not a sign."""
-    if data is None or not data.startswith(_SIGN):
+    """Return the new numbers in the text of a generic event, or None if it is not a renumbering event."""
+    if data is None or not data.startswith(_PREFIX):
         return None
     try:
-        runs = msgspec.json.decode(data[len(_SIGN) :], type=list[tuple[int, int | None, int]])
+        runs = msgspec.json.decode(data[len(_PREFIX) :], type=list[tuple[int, int | None, int]])
     except msgspec.MsgspecError:
         return None
     return {
@@ -89,8 +89,8 @@ def numbers_in(data: str | None) -> Numbers | None:
     }
 
 
-def find_sign(events: Sequence[HistoryEvent]) -> tuple[int, Numbers] | None:
-    """Return the index of the sign and the new numbers in it, or None if 2.x code has not continued the history."""
+def find_renumbering(events: Sequence[HistoryEvent]) -> tuple[int, Numbers] | None:
+    """Return the index of the renumbering event and its numbers, or None if 2.x code has not continued the history."""
     for index, event in enumerate(events):
         numbers = numbers_of(event)
         if numbers is not None:
@@ -100,7 +100,7 @@ def find_sign(events: Sequence[HistoryEvent]) -> tuple[int, Numbers] | None:
 
 def as_seen(events: Sequence[HistoryEvent]) -> History:
     """Return a stored history as 2.x code sees it."""
-    sign = find_sign(events)
+    sign = find_renumbering(events)
     if sign is None:
         return renumbered(events, {})
     index, numbers = sign
@@ -110,7 +110,7 @@ def as_seen(events: Sequence[HistoryEvent]) -> History:
 
 def with_one_numbering(events: list[HistoryEvent]) -> History:
     """Return a stored history for reading. It is changed only if both SDK generations have written to it."""
-    return History(events) if find_sign(events) is None else as_seen(events)
+    return History(events) if find_renumbering(events) is None else as_seen(events)
 
 
 def renumbered(events: Sequence[HistoryEvent], numbers: Numbers) -> History:
@@ -148,14 +148,13 @@ def is_begun_by_v1(events: Sequence[HistoryEvent]) -> bool:
 
     Histories of 2.x code contain no events marked as played.
     """
-    return (
-        _is_of_v1(events) and find_sign(events) is None and not any(isinstance(e, ExecutionCompleted) for e in events)
-    )
+    has_ended = any(isinstance(event, ExecutionCompleted) for event in events)
+    return _is_of_v1(events) and find_renumbering(events) is None and not has_ended
 
 
 def is_written_by_v2(events: Sequence[HistoryEvent]) -> bool:
     """True when 2.x code wrote rows of the history of a Python app."""
-    return not _is_of_v1(events) or find_sign(events) is not None
+    return not _is_of_v1(events) or find_renumbering(events) is not None
 
 
 def unwrapped(input: str | None) -> str | None:

@@ -145,7 +145,7 @@ class Walker(Numbering):
             while next_step < len(steps) and steps[next_step].event_index <= index:
                 step = steps[next_step]
                 next_step += 1
-                self._take(step, index, step.position or (position if next_step == len(steps) else None))
+                self._add_step(step, index, step.position or (position if next_step == len(steps) else None))
             if index == ended_at:
                 self.has_ended = True
                 self._release_what_is_locked()
@@ -157,7 +157,7 @@ class Walker(Numbering):
         if gate is not None and gate.number is not None:
             self.open.pop(gate.number, None)
             if gate.cancel():
-                self._event_gates.hand_out_again()
+                self._event_gates.deliver_again()
             self._begin_ready()
 
     def _react(self, event: HistoryEvent, index: int) -> None:
@@ -248,7 +248,7 @@ class Walker(Numbering):
         if task is None:
             return
         if task.poll is not None:
-            self._request(task.poll.number, task.poll.action, task.gate)
+            self._schedule_http(task.poll.number, task.poll.action, task.gate)
         elif task.retry is not None and task.retry.timer_fired():
             self.attempt(task.retry, task.gate)
         else:
@@ -260,26 +260,26 @@ class Walker(Numbering):
         self._long_timers[number] = (gate, timer)
         self.create_timer(number, timer.next_part(self.now), gate)
 
-    def _take(self, step: Step, index: int, position: str | None) -> None:
+    def _add_step(self, step: Step, index: int, position: str | None) -> None:
         """Reserve the numbers of an action that the code requests, and begin it if it may begin."""
         gate = Gate(step.action, position=position)
         first_id, action_number = self.next_id, self.actions_known
         self.actions_known += 1
         for place, leaf in enumerate(gate.leaves()):
-            self._ask(leaf, (action_number, place), index)
+            self._reserve_leaf(leaf, (action_number, place), index)
         if step.position is not None:
             self._positions.update(dict.fromkeys(range(first_id, self.next_id), step.position))
         self._gates.add(gate, index)
         self._begin_ready()
 
-    def _ask(self, leaf: Gate, place: tuple[int, int], index: int) -> None:
+    def _reserve_leaf(self, leaf: Gate, place: tuple[int, int], index: int) -> None:
         match leaf.action:
             case WaitForExternalEvent() as wait:
                 self._note(index, self.events.waits_for(wait.name, self.now))
             case ContinueAsNewAction() as action:
                 self.continue_as_new = action
             case ScheduledTask() as task:
-                self._list_again(leaf, self._leaves.get((task.number, task.leaf)))
+                self._follow_scheduled(leaf, self._leaves.get((task.number, task.leaf)))
             case LockEntities() as action:
                 self._locked, self._is_locked = action, True
                 leaf.number = self.reserve()
@@ -306,7 +306,7 @@ class Walker(Numbering):
         if self._is_locked:
             self.release(self._reserve_release(), self._locked.entities, self._locked.request_id)
 
-    def _list_again(self, leaf: Gate, first: Gate | None) -> None:
+    def _follow_scheduled(self, leaf: Gate, first: Gate | None) -> None:
         """Follow a task that was scheduled before. The SDK registers a wait each time that it is listed."""
         if first is not None and isinstance(first.action, WaitForExternalEvent):
             self.events.listed_again(first.action.name)
@@ -332,7 +332,7 @@ class Walker(Numbering):
                 loop = None if action.retry is None else RetryLoop(action, action.retry, self.now)
                 self.call(number, action, leaf, loop)
             case CallHttp() as action:
-                self._request(number, action, leaf)
+                self._schedule_http(number, action, leaf)
             case CreateTimer() as action:
                 if action.is_canceled:
                     leaf.settle(None)
@@ -349,20 +349,20 @@ class Walker(Numbering):
             case WaitForExternalEvent() as wait:
                 self._event_gates.begin(wait.name, leaf)
             case CallEntity() as action:
-                self.requests[self.send(number, action, self._time(leaf.began_at))] = leaf
+                self.requests[self.send(number, action, self._time_at(leaf.began_at))] = leaf
             case SignalEntity() as action:
-                self.send(number, action, self._time(leaf.began_at))
+                self.send(number, action, self._time_at(leaf.began_at))
             case ContinueAsNewAction() | ScheduledTask():
                 pass
             case action:
                 raise TypeError(f"not an action: {action!r}")
 
-    def _request(self, number: int, action: CallHttp, gate: Gate) -> None:
+    def _schedule_http(self, number: int, action: CallHttp, gate: Gate) -> None:
         self.open_activity(number, action, gate)
         if action.poll_after is not None:
             self.open[number].poll = HttpPoll(number, action, 0)
 
-    def _time(self, index: int) -> int:
+    def _time_at(self, index: int) -> int:
         """Return the orchestration's time during the event at `index`."""
         return self._episodes[bisect(self._episodes, index, key=lambda episode: episode[0]) - 1][1]
 

@@ -5,6 +5,6 @@
 """
 
 from durable_host.durable.runtime.diagnostics import Diagnostics
-from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.runtime.live_instances import LiveInstances
 
 __all__ = ["Diagnostics", "LiveInstances"]

@@ -17,7 +17,7 @@ from durable_host.durable.engine.activity_results import activity_result, missin
 from durable_host.durable.engine.decisions import HTTP_ACTIVITY
 from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.inputs import activity_trigger_text
-from durable_host.durable.engine.missing import reason_not_served
+from durable_host.durable.engine.missing_functions import reason_not_served
 from durable_host.durable.model.events import TaskScheduled, TraceContext
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime import tracing
@@ -111,7 +111,7 @@ class ActivityRunner:
                 await self._faults.wait(_SOURCE, failures, error)
                 continue
             if failures:
-                self._faults.worked(_SOURCE)
+                self._faults.recovered(_SOURCE)
             return requests
 
     async def drain(self) -> None:
@@ -127,7 +127,7 @@ class ActivityRunner:
             await self._complete(request, result)
         except WorkItemAborted as aborted:
             _log.info("An activity of '%s' runs again: %s", request.message.target.instance_id, aborted)
-            await self._give_back(request, ABORT_DELAY)
+            await self._release(request, ABORT_DELAY)
         except TaskHubRefused as error:
             self._diagnostics.report(
                 Diagnostic(
@@ -138,7 +138,7 @@ class ActivityRunner:
                     timestamp=self._clock.now(),
                 )
             )
-            await self._give_back(request, None)
+            await self._release(request, None)
         except Exception as error:
             _log.exception(
                 "The activity request %s of instance '%s' failed in the host and will be retried later: %s",
@@ -146,7 +146,7 @@ class ActivityRunner:
                 request.message.target.instance_id,
                 error,
             )
-            await self._give_back(request, None)
+            await self._release(request, None)
         finally:
             self._running -= 1
             self._slot_free.set()
@@ -227,10 +227,10 @@ class ActivityRunner:
                 await self._faults.wait(request.id, failures, error)
             else:
                 if failures:
-                    self._faults.worked(request.id)
+                    self._faults.recovered(request.id)
                 return
 
-    async def _give_back(self, request: ReceivedMessage, delay: float | None) -> None:
+    async def _release(self, request: ReceivedMessage, delay: float | None) -> None:
         """Release the request to the hub. Retry until that works, because nothing else can run the request before."""
         failures = 0
         while True:

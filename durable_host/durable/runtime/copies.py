@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from durable_host.durable.taskhub.port import ReceivedMessage
 
 
-def part_copies(messages: Iterable[ReceivedMessage]) -> tuple[list[ReceivedMessage], list[ReceivedMessage]]:
+def split_copies(messages: Iterable[ReceivedMessage]) -> tuple[list[ReceivedMessage], list[ReceivedMessage]]:
     """Return each message once, and the copies of earlier ones.
 
     A copy was duplicated by the transport, or sent again after a crash. A message is repeated if a release of its batch

@@ -9,7 +9,7 @@ from durable_host.durable.runtime.gathering import Gathering, gathering_of
 from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.taskhub.port import ReceivedMessage
 
-WorkItem = Callable[[InstanceSession, list[ReceivedMessage]], Awaitable[float | None]]
+RunWorkItem = Callable[[InstanceSession, list[ReceivedMessage]], Awaitable[float | None]]
 """Processes a batch of one instance.
 
 Returns None when the batch was consumed or released, or the seconds after which to retry it. Raises only on
@@ -27,7 +27,7 @@ class WorkItemDispatcher:
         self,
         name: str,
         slots: int,
-        work: WorkItem,
+        work: RunWorkItem,
         release: Callable[[InstanceSession], None],
         clock: Clock,
         *,
@@ -57,7 +57,7 @@ class WorkItemDispatcher:
             return
         if session.gathering is None:
             self._gather_or_schedule(session)
-        elif not session.gathering.goes_on(session.mailbox, time.monotonic()):
+        elif not session.gathering.keeps_waiting(session.mailbox, time.monotonic()):
             self._schedule(session)
 
     def wake(self, session: InstanceSession) -> None:

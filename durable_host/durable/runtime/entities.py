@@ -16,7 +16,7 @@ from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.entity import EntityExecution, EntityOptions, finish_batch, row_of, start_batch
 from durable_host.durable.engine.entity_end import TERMINATED, dropped, end_of, ended_row, terminated
 from durable_host.durable.engine.entity_failures import invocation_failed, unknown_entity
-from durable_host.durable.engine.missing import reason_not_served
+from durable_host.durable.engine.missing_functions import reason_not_served
 from durable_host.durable.model.events import EventRaised, ExecutionTerminated
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.runtime import tracing
@@ -187,9 +187,9 @@ class EntityRunner:
         session: InstanceSession,
         execution: EntityExecution,
         consumed: Sequence[ReceivedMessage],
-        judged: InstanceState | None,
+        expected_row: InstanceState | None,
     ) -> None:
-        """Write the row, which an earlier commit may have missed. `judged` is the row that was found."""
+        """Write the row, which an earlier commit may have missed. `expected_row` is the row that was found."""
         await self._hub.commit(
             EpisodeCommit(
                 instance_id=session.instance_id,
@@ -200,7 +200,7 @@ class EntityRunner:
                 outbound=(),
                 update=row_of(execution),
                 consumed=consumed,
-                judged=judged,
+                expected_row=expected_row,
             )
         )
 

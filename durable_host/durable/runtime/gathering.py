@@ -36,7 +36,7 @@ class Gathering:
         self._latest = now + wait
         self.due = now + self._pause
 
-    def goes_on(self, mailbox: Sequence[ReceivedMessage], now: float) -> bool:
+    def keeps_waiting(self, mailbox: Sequence[ReceivedMessage], now: float) -> bool:
         """Record the last message of the mailbox. Return False if the turn must begin now."""
         self.due = min(now + self._pause, self._latest)
         return _is_result(mailbox[-1]) and len(mailbox) < self._expected

@@ -10,9 +10,9 @@ from collections.abc import Container, Hashable
 
 from durable_host.clock import Clock
 from durable_host.durable.engine.completion import repeated_answer
-from durable_host.durable.engine.delivery import classify, classify_start, conflict_reply, why_dropped
 from durable_host.durable.engine.matching import answer_key
 from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.engine.triage import classify, classify_start, conflict_reply, why_dropped
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionResumed,
@@ -21,7 +21,7 @@ from durable_host.durable.model.events import (
     is_same_execution,
 )
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.runtime.copies import part_copies
+from durable_host.durable.runtime.copies import split_copies
 from durable_host.durable.runtime.dropped_results import DroppedResults
 from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub
@@ -93,7 +93,7 @@ class Intake:
                     (early if waits else useless).append(received)
                 else:
                     waiting.append(received)
-            fresh, again = part_copies([*waiting, *fresh])
+            fresh, again = split_copies([*waiting, *fresh])
             useless += again
             batch[:] = [*kept, *batch]
             if state.is_started:

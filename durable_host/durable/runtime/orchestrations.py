@@ -16,9 +16,9 @@ from durable_host.clock import Clock
 from durable_host.durable.engine.debt import Owed
 from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
-from durable_host.durable.engine.generations import refusal_of
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.renumbering import History, as_seen, is_begun_by_v1
+from durable_host.durable.engine.sdk_generations import refusal_of
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
     ExecutionStarted,
@@ -31,12 +31,12 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import OTHER_GENERATION, VERSION_REJECTED, Diagnostics
 from durable_host.durable.runtime.dropped_results import DroppedResults
-from durable_host.durable.runtime.generation_change import started_by_v2, take_over
 from durable_host.durable.runtime.intake import Intake
 from durable_host.durable.runtime.lost_work import LostWork
 from durable_host.durable.runtime.orchestration_log import OrchestrationLog
 from durable_host.durable.runtime.orchestrator_code import OrchestratorCode
 from durable_host.durable.runtime.row_repair import repaired_row, running_row, terminated_row
+from durable_host.durable.runtime.sdk_generation_change import started_by_v2, take_over
 from durable_host.durable.runtime.session import InstanceSession, follow_timers, open_timers
 from durable_host.durable.runtime.session_cache import SessionCache
 from durable_host.durable.taskhub.port import Debt, EpisodeCommit, ReceivedMessage, TaskHub
@@ -309,7 +309,7 @@ class OrchestrationRunner:
                     outbound=(),
                     update=update,
                     consumed=useless,
-                    judged=row,
+                    expected_row=row,
                 )
             )
         elif useless:

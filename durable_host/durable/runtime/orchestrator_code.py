@@ -8,7 +8,7 @@ from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.debt import Owed
 from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.episode_start import turn_of, turn_of_episode
-from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.engine.missing_functions import missing_function_text
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import ExecutionStarted

@@ -117,5 +117,5 @@ class Recovery:
                 await self._faults.wait(_SOURCE, failures, error)
             else:
                 if failures:
-                    self._faults.worked(_SOURCE)
+                    self._faults.recovered(_SOURCE)
                 return result

@@ -15,7 +15,7 @@ from durable_host.durable.runtime.diagnostics import Diagnostics
 from durable_host.durable.runtime.dispatcher import WorkItemDispatcher
 from durable_host.durable.runtime.entities import EntityRunner
 from durable_host.durable.runtime.http_activity import HttpActivity
-from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.runtime.live_instances import LiveInstances
 from durable_host.durable.runtime.lost_work import LostWork
 from durable_host.durable.runtime.orchestrations import OrchestrationRunner
 from durable_host.durable.runtime.recovery import Recovery
@@ -253,7 +253,7 @@ class DurableRuntime:
                     raise
                 await self._faults.wait("start", failures, error)
             else:
-                self._faults.worked("start")
+                self._faults.recovered("start")
                 return
 
     async def _serve_in_group(self, serving: asyncio.Event) -> None:
@@ -290,7 +290,7 @@ class DurableRuntime:
                 continue
             if failures:
                 failures = 0
-                self._faults.worked("control messages")
+                self._faults.recovered("control messages")
             for received in messages:
                 session = self._sessions.get(received.message.target.instance_id)
                 (self._entities if session.is_entity else self._orchestrations).deliver(session, received)

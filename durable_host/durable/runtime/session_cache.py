@@ -11,7 +11,7 @@ from collections import OrderedDict
 from itertools import islice
 
 from durable_host.durable.model.instance import InstanceUpdate
-from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.runtime.live_instances import LiveInstances
 from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.durable.user_code import UserCode

@@ -43,9 +43,9 @@ class SessionWatchdog:
     async def run(self) -> None:
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
-            self.look(time.monotonic())
+            self.check(time.monotonic())
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """Check once. `now` is a reading of the monotonic clock."""
         late = {one.instance_id: one for one in self._sessions() if one.is_scheduled and now - one.since > self._limit}
         for instance_id in self._reported - late.keys():

@@ -42,7 +42,7 @@ class StorageFaults:
             text = "The task hub '%s' is not available; work continues when it is back: %s"
         _log.log(logging.WARNING if is_new else logging.DEBUG, text, self._hub, error)
 
-    def worked(self, source: str) -> None:
+    def recovered(self, source: str) -> None:
         """Record that an operation succeeded."""
         over = self._faults.ends(source)
         if any(not kind.startswith(_REFUSED) for kind in over):

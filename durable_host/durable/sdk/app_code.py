@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from durable_host.durable.engine.missing import FunctionNames
+from durable_host.durable.engine.missing_functions import FunctionNames
 from durable_host.durable.model.events import TraceContext
 from durable_host.durable.user_code import LostRun, OrchestratorTurn, WorkItemAborted
 from durable_host.invocation.errors import FunctionTimedOut, WorkerLost

@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 import msgspec
 
 from durable_host.durable.engine.decisions import HTTP_ACTIVITY
-from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.engine.missing_functions import missing_function_text
 from durable_host.durable.model.events import FailureDetails, TraceContext
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk import dotnet_turns

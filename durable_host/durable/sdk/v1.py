@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS, invocation_failed, unknown_entity
-from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.engine.missing_functions import missing_function_text
 from durable_host.durable.model.events import TraceContext
 from durable_host.durable.sdk.app_code import AppCode, FunctionCaller, UnservedNames, aborted, session_key
 from durable_host.durable.sdk.v1_actions import PYTHON_RULES, ActionRules

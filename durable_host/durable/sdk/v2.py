@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS
-from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.engine.missing_functions import missing_function_text
 from durable_host.durable.model.events import FailureDetails, TraceContext
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk.app_code import AppCode, aborted, session_key

@@ -103,7 +103,7 @@ class EpisodeCommit(msgspec.Struct, frozen=True, kw_only=True):
     None when no change of the instance row has to be visible now.
 
     A commit without `events` only repairs the row. It requires that the history still matches `checkpoint` and that the
-    row is still `judged` (None: there was no row).
+    row is still `expected_row` (None: there was no row).
     """
 
     instance_id: str
@@ -115,7 +115,7 @@ class EpisodeCommit(msgspec.Struct, frozen=True, kw_only=True):
     update: InstanceUpdate | None
     consumed: Sequence[ReceivedMessage]
     replaced_execution_id: str | None = None
-    judged: InstanceState | None = None
+    expected_row: InstanceState | None = None
 
 
 class CommitConflict(Exception):
@@ -319,7 +319,7 @@ class TaskHub(Protocol):
         """Release messages. They are delivered again after `delay` seconds.
 
         By default, the delay grows with their dequeue count
-        (docs/protocol/task-hub-storage-queues.md#messages-given-back).
+        (docs/protocol/task-hub-storage-queues.md#released-messages).
         """
         ...
 

@@ -109,7 +109,7 @@ class Settlement:
 
     async def _hide(self, held: HeldMessage, seconds: float) -> None:
         try:
-            is_hidden = await self._leases.give_back(held.lease, seconds)
+            is_hidden = await self._leases.release(held.lease, seconds)
         except StorageError as error:
             self._warn(held, "released", error)
             return

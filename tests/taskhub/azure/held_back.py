@@ -6,7 +6,7 @@ from typing import Any
 from recording_account import Recorder
 
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
-from durable_host.durable.taskhub.azure.reading import MessageReader
+from durable_host.durable.taskhub.azure.message_reader import MessageReader
 from durable_host.storage import StorageError
 
 

@@ -47,7 +47,7 @@ async def write(
             update=update,
             consumed=[],
             replaced_execution_id=replaced,
-            judged=None if events else await hub.get_instance(instance_id),
+            expected_row=None if events else await hub.get_instance(instance_id),
         )
     )
 

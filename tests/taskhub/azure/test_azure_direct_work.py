@@ -38,7 +38,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure import AzureTaskHub, marks
 from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
-from durable_host.durable.taskhub.azure.partitions import PartitionRow
+from durable_host.durable.taskhub.azure.partition_plan import PartitionRow
 from durable_host.durable.taskhub.port import Checkpoint, CommitConflict, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError, StorageUnavailable
 

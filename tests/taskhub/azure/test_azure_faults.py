@@ -34,13 +34,13 @@ from durable_host.durable.taskhub.azure import (
     AzureTaskHub,
     app_lease,
     held_messages,
+    message_reader,
     outage,
     partition_manager,
-    reading,
 )
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.outage import Outage
-from durable_host.durable.taskhub.azure.partitions import PartitionRow
+from durable_host.durable.taskhub.azure.partition_plan import PartitionRow
 from durable_host.durable.taskhub.azure.unavailable import as_unavailable
 from durable_host.durable.taskhub.port import CommitConflict, TaskHubRefused, TaskHubUnavailable
 from durable_host.storage import StorageAccount, StorageError, TransactionFailed
@@ -133,7 +133,7 @@ async def test_storage_that_denies_everything_is_told_to_the_receiver(
 async def test_activity_whose_blob_cannot_be_read_for_a_while_runs_later(
     open_azure, account: RecordingAccount, storage: StorageAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "delay_after_error", lambda *_: 0.0)
+    monkeypatch.setattr(message_reader, "delay_after_error", lambda *_: 0.0)
     hub = await open_azure(take_all_activities=False)
     account.answer = refusing("blob", "get", 3, 500, "InternalError")
     waiting = asyncio.ensure_future(hub.next_activities(1))

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from durable_host.durable.taskhub.azure.partitions import LEASE_TICKS, PartitionRow, Pass, decide
+from durable_host.durable.taskhub.azure.partition_plan import LEASE_TICKS, PartitionPlan, PartitionRow, plan_partitions
 from durable_host.storage.table_codec import read_entity, write_entity
 from durable_host.timestamp import TICKS_PER_SECOND, parse
 
@@ -29,11 +29,11 @@ def owned(queue: str, owner: str | None, **more: Any) -> PartitionRow:
     return PartitionRow(queue, f"etag-{queue}", owner, **values)
 
 
-def run(rows: list[PartitionRow], me: str = "me", *, now: int = NOW, **more: Any) -> Pass:
-    return decide(rows, me, now, polling=more.pop("polling", set()), drains=more.pop("drains", {}), **more)
+def run(rows: list[PartitionRow], me: str = "me", *, now: int = NOW, **more: Any) -> PartitionPlan:
+    return plan_partitions(rows, me, now, polling=more.pop("polling", set()), drains=more.pop("drains", {}), **more)
 
 
-def applied(rows: list[PartitionRow], plan: Pass) -> list[PartitionRow]:
+def applied(rows: list[PartitionRow], plan: PartitionPlan) -> list[PartitionRow]:
     changed = {row.queue: row for row in plan.replace}
     return [changed.get(row.queue, row) for row in rows]
 
@@ -51,7 +51,7 @@ def test_fresh_rows_are_claimed_renewed_and_polled() -> None:
         ("q1", "me", NOW + LEASE_TICKS),
     ]
     assert plan.poll == ["q0", "q1"]
-    assert not plan.restless
+    assert not plan.is_waiting
 
 
 def test_own_rows_are_renewed() -> None:
@@ -97,7 +97,7 @@ def test_a_newcomer_asks_for_its_share() -> None:
         ("q0", "other", "me"),
         ("q1", "other", "me"),
     ]
-    assert plan.restless
+    assert plan.is_waiting
     assert plan.poll == []
 
 
@@ -118,7 +118,7 @@ def test_a_partition_asked_for_is_drained_then_released() -> None:
     first = run([row], polling={"q0"})
     assert first.drain == ["q0"]
     assert first.replace[0].is_draining
-    assert first.restless
+    assert first.is_waiting
     assert first.poll == []
     second = run(first.replace, drains={"q0": False})
     assert (second.drain, second.replace[0].current_owner) == ([], "me")
@@ -130,7 +130,7 @@ def test_a_partition_asked_for_is_drained_then_released() -> None:
 def test_a_partition_whose_owner_shuts_down_is_asked_for() -> None:
     plan = run([owned("q0", "other", is_draining=True)])
     assert plan.replace[0].next_owner == "me"
-    assert plan.restless
+    assert plan.is_waiting
 
 
 def test_shutdown_drains_and_releases_own_rows_only() -> None:

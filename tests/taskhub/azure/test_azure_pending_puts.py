@@ -15,7 +15,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure import AzureTaskHub, client_sender
 from durable_host.durable.taskhub.azure.consumed import ConsumedMessages
-from durable_host.durable.taskhub.azure.held import Stage, held_of
+from durable_host.durable.taskhub.azure.held_hub_message import Stage, held_of
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.unsettled import AzureCheckpoint
@@ -309,7 +309,7 @@ async def test_a_message_without_a_usable_history_is_withdrawn_when_its_row_woul
         outbound=(),
         update=world.episode(received).update,
         consumed=[received],
-        judged=await world.hub.get_instance(ID),
+        expected_row=await world.hub.get_instance(ID),
     )
     with pytest.raises(MessageWithdrawn):
         await world.hub.commit(repair)

@@ -14,7 +14,7 @@ from durable_host.durable.model import events as e
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure import held_messages, served_partitions
 from durable_host.durable.taskhub.azure.consumed import ConsumedMessages
-from durable_host.durable.taskhub.azure.held import RENEWED
+from durable_host.durable.taskhub.azure.held_hub_message import RENEWED
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.storage import StorageError, StorageUnavailable

@@ -12,7 +12,7 @@ from durable_host.clock import SystemClock
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.partition_manager import PartitionManager, PartitionTable
-from durable_host.durable.taskhub.azure.partitions import PartitionRow
+from durable_host.durable.taskhub.azure.partition_plan import PartitionRow
 from durable_host.supervision import Tasks
 
 

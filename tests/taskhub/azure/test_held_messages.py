@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage
+from durable_host.durable.taskhub.azure.held_hub_message import HeldHubMessage, Stage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.storage import LeasedMessage, NotFound, PutMessage, QueueService
 

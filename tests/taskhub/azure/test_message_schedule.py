@@ -29,10 +29,10 @@ def test_what_was_put_off_for_an_instance_is_recalled_once_and_in_order() -> Non
     clock = VirtualClock()
     schedule, _ = schedule_of(clock)
     first, second, plain = received("1"), received("2"), received("3")
-    schedule.add(clock.now() + LATER, first, is_put_off=True)
-    schedule.add(clock.now() + SOON, second, is_put_off=True)
+    schedule.add(clock.now() + LATER, first, is_postponed=True)
+    schedule.add(clock.now() + SOON, second, is_postponed=True)
     schedule.add(clock.now() + SOON, plain)
-    schedule.add(clock.now() + SOON, received("4", raised("b")), is_put_off=True)
+    schedule.add(clock.now() + SOON, received("4", raised("b")), is_postponed=True)
     assert schedule.recall("a") == [first, second]
     assert schedule.recall("a") == []
     assert [one.id for one in schedule.messages()] == ["3", "4"]
@@ -42,7 +42,7 @@ def test_what_was_put_off_is_recalled_after_its_id_has_changed() -> None:
     clock = VirtualClock()
     schedule, _ = schedule_of(clock)
     message = received("expected-1")
-    schedule.add(clock.now() + LATER, message, is_put_off=True)
+    schedule.add(clock.now() + LATER, message, is_postponed=True)
     schedule.rename(message, "1")
     assert schedule.recall("a") == [message]
     assert list(schedule.messages()) == []
@@ -60,7 +60,7 @@ def test_what_was_put_off_is_recalled_after_its_id_has_changed() -> None:
 def test_what_no_longer_waits_is_not_recalled(remove: Callable[[MessageSchedule], object]) -> None:
     clock = VirtualClock()
     schedule, _ = schedule_of(clock)
-    schedule.add(clock.now() + LATER, received("1", TIMER), is_put_off=True)
+    schedule.add(clock.now() + LATER, received("1", TIMER), is_postponed=True)
     assert remove(schedule)
     schedule.add(clock.now() + LATER, received("1", TIMER))
     assert schedule.recall("a") == []
@@ -70,7 +70,7 @@ async def test_what_was_delivered_is_not_recalled() -> None:
     clock = VirtualClock()
     schedule, delivered = schedule_of(clock)
     message = received("1")
-    schedule.add(clock.now() + SOON, message, is_put_off=True)
+    schedule.add(clock.now() + SOON, message, is_postponed=True)
     running = asyncio.create_task(schedule.run())
     await clock.advance_to(clock.now() + SOON)
     assert delivered == [message]

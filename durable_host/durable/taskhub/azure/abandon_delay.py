@@ -1,6 +1,6 @@
 """The delay before a released message is delivered again.
 
-Source: docs/protocol/task-hub-storage-queues.md#messages-given-back
+Source: docs/protocol/task-hub-storage-queues.md#released-messages
 """
 
 from durable_host.durable.taskhub.azure.unavailable import is_about_data

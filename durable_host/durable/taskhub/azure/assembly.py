@@ -22,18 +22,18 @@ from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.lost_histories import LostHistories
 from durable_host.durable.taskhub.azure.marks import Marks
+from durable_host.durable.taskhub.azure.message_reader import MessageReader
 from durable_host.durable.taskhub.azure.message_releaser import MessageReleaser
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
-from durable_host.durable.taskhub.azure.outstanding import Outstanding
+from durable_host.durable.taskhub.azure.outstanding_work import OutstandingWork
 from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
 from durable_host.durable.taskhub.azure.owned_blobs import OwnedBlobs
 from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
 from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
 from durable_host.durable.taskhub.azure.purger import Purger
-from durable_host.durable.taskhub.azure.reading import MessageReader
 from durable_host.durable.taskhub.azure.reception import Reception
 from durable_host.durable.taskhub.azure.rewind import Rewinder
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
@@ -142,7 +142,7 @@ def assembled(
         Reception(queues, names, options, clock, reader, held, deliveries, outage),
         PartitionTable(tables, names),
         app_lease,
-        Outstanding(commits, marks, handover, unsettled),
+        OutstandingWork(commits, marks, handover, unsettled),
         pending_starts,
         machine,
         setting=setting,

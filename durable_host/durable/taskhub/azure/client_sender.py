@@ -12,7 +12,7 @@ from contextlib import suppress
 from durable_host.durable.model.events import EventRaised, ExecutionResumed, ExecutionSuspended, ExecutionTerminated
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
-from durable_host.durable.taskhub.azure.held import held_of
+from durable_host.durable.taskhub.azure.held_hub_message import held_of
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.sender import MessageSender, Prepared
 from durable_host.durable.taskhub.port import ReceivedMessage

@@ -32,7 +32,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.consumed import ConsumedMessages
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key, result_key
-from durable_host.durable.taskhub.azure.held import held_of, pending_puts
+from durable_host.durable.taskhub.azure.held_hub_message import held_of, pending_puts
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.history_store import HistoryConflict, HistoryStore
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
@@ -113,7 +113,7 @@ class Commits:
             try:
                 return await self._commit(instance, episode)
             except MessageWithdrawn:
-                self._load_again(episode.instance_id)
+                self._reload(episode.instance_id)
                 raise
 
     async def _commit(
@@ -139,7 +139,7 @@ class Commits:
             for index, event in enumerate(episode.events)
             if isinstance(event, TaskScheduled)
         }
-        put, direct = self._outgoing.part(messages, target, ordinals)
+        put, direct = self._outgoing.split(messages, target, ordinals)
         if known is not None and known.consumed.is_full:
             await self._held.deleted()
         consumed = self._add(known.consumed.copy() if known is not None else ConsumedMessages(), episode.consumed)
@@ -167,7 +167,7 @@ class Commits:
                     columns,
                 )
         except HistoryConflict:
-            self._look_again(episode.instance_id)
+            self._reload_outdated(episode.instance_id)
             raise CommitConflict(f"Another host committed the history of instance '{episode.instance_id}'.") from None
         if known is not None:
             # All commits of an instance share this record: deletes are confirmed to it even after later commits.
@@ -185,18 +185,18 @@ class Commits:
             instance.direct_activities.pop(key, None)
         instance.direct_activities.update({request_key(one): ordinals[one.event.event_id] for one in direct})
         try:
-            await self._follow(instance, episode, committed.moved, put, direct)
+            await self._carry_out(instance, episode, committed.moved, put, direct)
         except Exception:
             instance.debt = mark.debt(rest)
             raise
         return checkpoint, committed.moved
 
-    def _look_again(self, instance_id: str) -> None:
+    def _reload_outdated(self, instance_id: str) -> None:
         """Load an instance again because its known state is outdated: an earlier commit may owe something."""
         self._unsettled.forget(instance_id)
-        self._load_again(instance_id)
+        self._reload(instance_id)
 
-    def _load_again(self, instance_id: str) -> None:
+    def _reload(self, instance_id: str) -> None:
         if self._deliveries.serves(instance_id):
             self._deliveries.owed.put_nowait(instance_id)
 
@@ -205,13 +205,13 @@ class Commits:
 
         The row is read before the history, so that a change by another host is noticed in one of the two.
         """
-        before, judged = episode.checkpoint, episode.judged
+        before, row = episode.checkpoint, episode.expected_row
         try:
             if episode.update is not None:
                 if await self._history.etag(episode.instance_id) != (before.etag or None if before else None):
                     raise RowChanged
                 with committing(pending_puts(episode.consumed)):
-                    await self._rows.repair(episode.instance_id, episode.update, judged.etag if judged else None)
+                    await self._rows.repair(episode.instance_id, episode.update, row.etag if row else None)
         except RowChanged:
             raise CommitConflict(f"Another host changed the row of instance '{episode.instance_id}'.") from None
 
@@ -232,7 +232,7 @@ class Commits:
         first = first_owed(episode.events) if from_rows else None
         if first is not None:
             owed.append(episode.first_ordinal + first)
-        if has_rest or (episode.update is not None and not _has_token(episode)):
+        if has_rest or (episode.update is not None and not _is_noticed_without_mark(episode)):
             owed.append(episode.first_ordinal)
         mark = Mark.of(min((row for row in owed if row is not None), default=None))
         if not from_rows and not has_rest:
@@ -248,7 +248,7 @@ class Commits:
                 consumed.add(message.id, now, from_outside=isinstance(message.event, _FROM_OUTSIDE))
         return consumed
 
-    async def _follow(
+    async def _carry_out(
         self,
         instance: UnsettledInstance,
         episode: EpisodeCommit,
@@ -283,7 +283,7 @@ class Commits:
         async with self._unsettled.locked(instance_id) as instance:
             execution_id = instance.checkpoint.execution_id if instance.checkpoint is not None else None
             target = OrchestrationInstance(instance_id, execution_id)
-            put, direct = self._outgoing.part(messages, target)
+            put, direct = self._outgoing.split(messages, target)
             first = instance.debt.first_ordinal if instance.debt is not None else 0
             instance.direct_activities.update({request_key(one): first for one in direct})
             await self._outgoing.send(instance_id, put)
@@ -291,9 +291,9 @@ class Commits:
             instance.debt = None
             instance.since = time.monotonic()
 
-    async def drain(self, of: Callable[[str], bool] = lambda _: True) -> None:
+    async def drain(self, includes: Callable[[str], bool] = lambda _: True) -> None:
         """Wait until the commits of these instances are done, including everything that follows from them."""
-        while running := [task for task, instance_id in self._running.items() if of(instance_id)]:
+        while running := [task for task, instance_id in self._running.items() if includes(instance_id)]:
             await asyncio.wait(running)
         await self._messages.drain()
 
@@ -317,7 +317,7 @@ def _answered(episode: EpisodeCommit) -> frozenset[TaskKey]:
     return frozenset(key for key in keys if key is not None)
 
 
-def _has_token(episode: EpisodeCommit) -> bool:
+def _is_noticed_without_mark(episode: EpisodeCommit) -> bool:
     """True when something other than the mark shows that a row was not written.
 
     That is a message in its queue, which is delivered again. If an instance ends and no message is on its way, it is

@@ -15,8 +15,8 @@ from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay, delay_after_error
-from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage
-from durable_host.durable.taskhub.azure.reading import Message
+from durable_host.durable.taskhub.azure.held_hub_message import HeldHubMessage, Stage
+from durable_host.durable.taskhub.azure.message_reader import DecodedMessage
 from durable_host.durable.taskhub.azure.reception import Reception
 from durable_host.durable.taskhub.azure.start_filter import filter_start
 from durable_host.storage import NotFound, PolledMessages, QueueMessage, StorageError
@@ -104,7 +104,7 @@ class ControlPoller:
         if verdict == "delete":
             self._held.delete_later(held)
         else:
-            await self._held.give_back([held], abandon_delay(held.dequeue_count))
+            await self._held.release([held], abandon_delay(held.dequeue_count))
         return False
 
     def _held_control_messages(self) -> int:
@@ -137,7 +137,7 @@ class ControlPoller:
                 delivered += 1
         return delivered == len(received)
 
-    async def _read(self, got: QueueMessage, held: HeldHubMessage) -> Message | None:
+    async def _read(self, got: QueueMessage, held: HeldHubMessage) -> DecodedMessage | None:
         async with self._held.guarding(held):
             return await self._reader.read(self.queue, got, held)
         return None
@@ -151,11 +151,11 @@ class ControlPoller:
                 return
         except StorageError as error:
             self._outage.failed(self._starts, error)
-            await self._held.give_back([held], delay_after_error(held.dequeue_count, error))
+            await self._held.release([held], delay_after_error(held.dequeue_count, error))
             return
         self._outage.recovered(self._starts)
         if self.queue not in self._deliveries.owned:
-            await self._held.give_back([held])
+            await self._held.release([held])
             return
         seconds = self._deliveries.deliver(held, message)
         if seconds is not None:

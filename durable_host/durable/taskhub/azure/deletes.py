@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from durable_host.durable.taskhub.azure.held import HeldHubMessage
+from durable_host.durable.taskhub.azure.held_hub_message import HeldHubMessage
 from durable_host.storage import MessageLeases, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")

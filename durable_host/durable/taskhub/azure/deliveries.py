@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from durable_host.clock import Clock
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage, held_of
+from durable_host.durable.taskhub.azure.held_hub_message import HeldHubMessage, Stage, held_of
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.inbox import Inbox
 from durable_host.durable.taskhub.azure.known_timers import KnownTimers
@@ -53,7 +53,7 @@ class Deliveries:
         self._held = held
         self.takes_all_activities = take_all_activities
         self._on_due_start = on_due_start
-        self._coming = 0
+        self._claimed_activities = 0
         self.running = False
         self.neighbours = Neighbours.UNKNOWN
         self.owned: dict[str, int] = {}
@@ -101,8 +101,8 @@ class Deliveries:
             return None
         if self.takes_all_activities:
             return self.activity_hold
-        if self.activities.wanted > self._coming:
-            self._coming += 1
+        if self.activities.wanted > self._claimed_activities:
+            self._claimed_activities += 1
             return self.activity_hold
         return None
 
@@ -123,10 +123,10 @@ class Deliveries:
 
     def release_claim(self, queue: str) -> None:
         """Release the claim on a message that was accepted, or was not put."""
-        if queue == self._names.work_items and self._coming:
-            self._coming -= 1
+        if queue == self._names.work_items and self._claimed_activities:
+            self._claimed_activities -= 1
 
-    def claims_still(self, queue: str) -> bool:
+    def may_still_accept(self, queue: str) -> bool:
         """True when a claimed message can be accepted now."""
         return self.running and (queue in self.owned or queue == self._names.work_items)
 
@@ -237,20 +237,20 @@ class Deliveries:
         self._held.park(held_of(message))
         self.schedule.add(due, message)
 
-    def put_off(self, message: ReceivedMessage, due: int) -> None:
+    def postpone(self, message: ReceivedMessage, due: int) -> None:
         """Deliver a released message at `due`. `recall` delivers control messages earlier."""
         self._held.park(held_of(message))
-        self.schedule.add(due, message, is_put_off=not message.message.is_activity)
+        self.schedule.add(due, message, is_postponed=not message.message.is_activity)
 
     def recall(self, instance_id: str) -> list[ReceivedMessage]:
         """Remove and return the messages that were put off for an instance."""
-        recalled = [one for one in self.schedule.recall(instance_id) if _waits(one)]
+        recalled = [one for one in self.schedule.recall(instance_id) if _is_parked(one)]
         for one in recalled:
             self._held.hold(held_of(one))
             one.received_time = self._clock.now()
         return recalled
 
-    def again(self, message: ReceivedMessage) -> None:
+    def deliver_now(self, message: ReceivedMessage) -> None:
         """Deliver a message (again) at once."""
         self._held.hold(held_of(message))
         message.received_time = self._clock.now()
@@ -281,11 +281,11 @@ class Deliveries:
         self.timers.clear()
         self._expected.clear()
         self.unconfirmed.clear()
-        self._coming = 0
+        self._claimed_activities = 0
         self.neighbours = Neighbours.UNKNOWN
 
     def _deliver_due(self, message: ReceivedMessage) -> None:
-        if not _waits(message):
+        if not _is_parked(message):
             return
         if not self.timers.may_deliver(message, is_ours=self._is_ours(message)):
             return
@@ -293,20 +293,20 @@ class Deliveries:
             self._held.hold(held_of(message))
             self._on_due_start(message)
         else:
-            self.again(message)
+            self.deliver_now(message)
 
     def _deliver_or_park(self, message: ReceivedMessage, now: int, tolerance: int) -> float | None:
         due = message.message.due
         if due is not None and due - now > tolerance:
             self.park(message, due)
             return min((due - now) / TICKS_PER_SECOND, MAX_VISIBILITY)
-        self.again(message)
+        self.deliver_now(message)
         return None
 
     def _is_ours(self, message: ReceivedMessage) -> bool:
         return self.running and self._names.queue_of(message.message.target.instance_id) in self.owned
 
 
-def _waits(message: ReceivedMessage) -> bool:
+def _is_parked(message: ReceivedMessage) -> bool:
     """False for a message that was consumed after all, because its release had failed halfway."""
     return held_of(message).stage is Stage.PARKED

@@ -14,7 +14,7 @@ from durable_host.durable.model import identity
 from durable_host.durable.model.events import TaskCompleted, TaskFailed
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
-from durable_host.durable.taskhub.azure.held import HeldHubMessage
+from durable_host.durable.taskhub.azure.held_hub_message import HeldHubMessage
 from durable_host.durable.taskhub.azure.unsettled import TaskKey
 from durable_host.durable.taskhub.port import ReceivedMessage
 
@@ -80,13 +80,13 @@ class DirectWork:
         """True when a request was neither answered nor put into its queue."""
         return self._requests.get(request_key(request.message)) is request
 
-    def requests(self, of: Callable[[str], bool]) -> list[ReceivedMessage]:
-        """Return the waiting and running requests of the instances for which `of` is true."""
-        return [one for key, one in self._requests.items() if of(key[0])]
+    def requests(self, includes: Callable[[str], bool]) -> list[ReceivedMessage]:
+        """Return the waiting and running requests of the instances for which `includes` is true."""
+        return [one for key, one in self._requests.items() if includes(key[0])]
 
-    def results(self, of: Callable[[str], bool]) -> list[ReceivedMessage]:
-        """Return the results that no commit has consumed, of the instances for which `of` is true."""
-        return [one for key, one in self._results.items() if of(key[0])]
+    def results(self, includes: Callable[[str], bool]) -> list[ReceivedMessage]:
+        """Return the results that no commit has consumed, of the instances for which `includes` is true."""
+        return [one for key, one in self._results.items() if includes(key[0])]
 
     def clear(self) -> None:
         self._requests.clear()

@@ -12,7 +12,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.attempts import Attempts
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key, result_key
-from durable_host.durable.taskhub.azure.held import Stage, held_of
+from durable_host.durable.taskhub.azure.held_hub_message import Stage, held_of
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
@@ -49,17 +49,17 @@ class Handover:
         self._outage = outage
         self._turn = asyncio.Lock()
 
-    async def put_activities(self, of: Callable[[str], bool] = lambda _: True, *, is_end: bool = False) -> None:
-        """Put the waiting and running activities of the instances for which `of` is true into their queue.
+    async def put_activities(self, includes: Callable[[str], bool] = lambda _: True, *, is_end: bool = False) -> None:
+        """Put the waiting and running activities of the instances for which `includes` is true into their queue.
 
         Running activities stay hidden and held by this process, unless `is_end`: then other workers can see all of them
         at once.
         """
         async with self._turn:
-            await self._put_activities(of, is_end)
+            await self._put_activities(includes, is_end)
 
-    async def _put_activities(self, of: Callable[[str], bool], is_end: bool) -> None:
-        requests = self._direct.requests(of)
+    async def _put_activities(self, includes: Callable[[str], bool], is_end: bool) -> None:
+        requests = self._direct.requests(includes)
         found = {held_of(one) for one in requests}
         waiting = {held_of(one) for one in self._deliveries.activities.remove_where(lambda one: held_of(one) in found)}
 
@@ -78,9 +78,9 @@ class Handover:
 
         await for_each(requests, put, _PARALLEL)
 
-    async def put_results(self, of: Callable[[str], bool] = lambda _: True) -> None:
+    async def put_results(self, includes: Callable[[str], bool] = lambda _: True) -> None:
         """Put results that no commit has consumed into their queues."""
-        results = self._direct.results(of)
+        results = self._direct.results(includes)
         found = {one.id for one in results}
         self._deliveries.control.remove_where(lambda one: one.id in found)
 
@@ -92,9 +92,9 @@ class Handover:
 
         await for_each(results, put, _PARALLEL)
 
-    def forget(self, of: Callable[[str], bool]) -> None:
+    def forget(self, includes: Callable[[str], bool]) -> None:
         """Forget work that could not be put. The mark leads the next host to it."""
-        for received in (*self._direct.requests(of), *self._direct.results(of)):
+        for received in (*self._direct.requests(includes), *self._direct.results(includes)):
             self._direct.done(received)
 
     async def put(self, received: ReceivedMessage) -> None:

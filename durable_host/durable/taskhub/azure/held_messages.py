@@ -19,7 +19,7 @@ from itertools import count
 
 from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
 from durable_host.durable.taskhub.azure.deletes import Deletes
-from durable_host.durable.taskhub.azure.held import RENEWED, HeldHubMessage, Stage
+from durable_host.durable.taskhub.azure.held_hub_message import RENEWED, HeldHubMessage, Stage
 from durable_host.durable.taskhub.azure.pending_put import PendingPut
 from durable_host.storage import HoldTimes, LeasedMessage, MessageLeases, QueueMessage, QueueService, StorageError
 from durable_host.storage.bounded import for_each
@@ -112,17 +112,17 @@ class HeldMessages:
         try:
             yield
         except Exception as error:
-            await self._give_back_after(error, messages)
+            await self._release_after(error, messages)
         except BaseException:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CANCELLED_PATIENCE):
-                    await self.give_back(_undecided(messages))
+                    await self.release(_undecided(messages))
             for held in _undecided(messages):
                 self.forget(held)
             raise
         finally:
             for held in _undecided(messages):
-                await self.give_back([held], abandon_delay(held.dequeue_count))
+                await self.release([held], abandon_delay(held.dequeue_count))
 
     @asynccontextmanager
     async def guarding(self, held: HeldHubMessage) -> AsyncGenerator[None]:
@@ -130,13 +130,13 @@ class HeldMessages:
         try:
             yield
         except Exception as error:
-            await self._give_back_after(error, [held])
+            await self._release_after(error, [held])
 
-    async def _give_back_after(self, error: Exception, messages: Sequence[HeldHubMessage]) -> None:
+    async def _release_after(self, error: Exception, messages: Sequence[HeldHubMessage]) -> None:
         for held in _undecided(messages):
             text = "Message %s of queue '%s' could not be processed and is released"
             _log.error(text, held.id, held.queue, exc_info=error)
-            await self.give_back([held], abandon_delay(held.dequeue_count))
+            await self.release([held], abandon_delay(held.dequeue_count))
 
     def hold(self, held: HeldHubMessage) -> None:
         """Keep a message hidden until it is consumed or released."""
@@ -203,13 +203,13 @@ class HeldMessages:
         """Set how long the message stays invisible. Returns False when its lease is lost. Raises StorageError."""
         return held.lease is None or await self._leases.hide(held.lease, seconds)
 
-    async def give_back(self, messages: Sequence[HeldHubMessage], seconds: float = 0.0) -> None:
+    async def release(self, messages: Sequence[HeldHubMessage], seconds: float = 0.0) -> None:
         """Make messages visible after `seconds` and stop holding them. Errors are ignored: the lease expires anyway."""
 
         async def one(held: HeldHubMessage) -> None:
             try:
                 if held.lease is not None:
-                    await self._leases.give_back(held.lease, seconds)
+                    await self._leases.release(held.lease, seconds)
             except StorageError as error:
                 _log.debug("Message %s could not be released: %s", held.id, error)
             self.forget(held)

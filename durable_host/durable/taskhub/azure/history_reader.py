@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import msgspec
 
 from durable_host.durable.model.events import HistoryEvent
-from durable_host.durable.taskhub.azure import history_rows, unfinished
+from durable_host.durable.taskhub.azure import history_rows, unfinished_commit
 from durable_host.durable.taskhub.azure.history_rows import OWN_COLUMNS, Row, UnreadableRow
 from durable_host.durable.taskhub.azure.instance_query import partition_filter
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, UnreadablePayload
 from durable_host.durable.taskhub.azure.names import SENTINEL, escape_key, row_key
-from durable_host.durable.taskhub.azure.unfinished import Rest
+from durable_host.durable.taskhub.azure.unfinished_commit import Rest
 from durable_host.durable.taskhub.port import Checkpoint, LoadedHistory, UnreadableHistory
 from durable_host.storage import Entity, TableService
 
@@ -60,7 +60,7 @@ class HistoryReader:
             except UnreadablePayload as problem:
                 reason = str(problem)
             else:
-                rest = unfinished.read_rest(text, escape_key(instance_id))
+                rest = unfinished_commit.read_rest(text, escape_key(instance_id))
                 rest = rest.from_ordinal(len(stored.rows)) if rest is not None else None
                 if rest is not None:
                     return msgspec.structs.replace(stored, rest=rest)
@@ -74,7 +74,7 @@ class HistoryReader:
     async def _queried(self, instance_id: str) -> StoredRows:
         found = self._tables.query_all(self._table, partition_filter(instance_id))
         rows, sentinel = current_rows([entity async for entity in found])
-        blob = unfinished.read_mark(sentinel, len(rows)) if sentinel is not None else None
+        blob = unfinished_commit.read_mark(sentinel, len(rows)) if sentinel is not None else None
         return StoredRows(list(rows), sentinel, blob)
 
     async def loaded(self, instance_id: str, stored: StoredRows) -> LoadedRows:

@@ -14,14 +14,14 @@ import msgspec
 
 from durable_host.clock import Clock
 from durable_host.durable.model.events import HistoryEvent
-from durable_host.durable.taskhub.azure import history_rows, unfinished
+from durable_host.durable.taskhub.azure import history_rows, unfinished_commit
 from durable_host.durable.taskhub.azure.history_reader import LARGE_COLUMNS, HistoryReader, LoadedRows, StoredRows
 from durable_host.durable.taskhub.azure.history_rows import OWED, UNFINISHED, Row
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, is_large, property_blob_name
 from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key, row_key, unescape_key
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.sentinel_writer import HistoryConflict, SentinelWriter
-from durable_host.durable.taskhub.azure.unfinished import Rest
+from durable_host.durable.taskhub.azure.unfinished_commit import Rest
 from durable_host.storage import StorageError, TableService
 
 __all__ = ["CommittedHistory", "HistoryConflict", "HistoryStore", "LoadedRows"]
@@ -96,11 +96,11 @@ class HistoryStore:
             await self._move_large(row, event.event_name, moved)
             rows.append(row)
         columns = columns or {}
-        batches = unfinished.batches_of(rows)
+        batches = unfinished_commit.batches_of(rows)
         if len(batches) == 1:
             return CommittedHistory(await self._write_last(key, execution_id, etag, rows, columns), moved)
-        blob = unfinished.blob_name(key)
-        await self._payloads.put(blob, unfinished.write_rest(execution_id, columns, batches[1:]))
+        blob = unfinished_commit.blob_name(key)
+        await self._payloads.put(blob, unfinished_commit.write_rest(execution_id, columns, batches[1:]))
         following = first_ordinal + len(batches[0])
         etag = await self._write_unfinished(key, execution_id, etag, batches[0], (blob, following))
         rest = Rest(execution_id, dict(columns), batches[1:])
@@ -158,7 +158,7 @@ class HistoryStore:
     ) -> str:
         """Write rows of a commit, but not the last ones. `mark` is the blob and position of the rows that follow."""
         sentinel = history_rows.sentinel_row(key, execution_id, complete=False, now=self._clock.now())
-        sentinel[UNFINISHED] = unfinished.write_mark(*mark)
+        sentinel[UNFINISHED] = unfinished_commit.write_mark(*mark)
         return await self._writer.write(rows, sentinel, etag, is_decided=is_decided)
 
     async def _write_last(

@@ -11,7 +11,7 @@ from durable_host.durable.model.instance import EndedQuery, InstancePage, Instan
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 from durable_host.durable.taskhub.azure.assembly import assembled
-from durable_host.durable.taskhub.azure.held import held_of
+from durable_host.durable.taskhub.azure.held_hub_message import held_of
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
 from durable_host.durable.taskhub.azure.unsettled import AzureCheckpoint

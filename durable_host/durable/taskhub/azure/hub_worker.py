@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable
 from durable_host.clock import Clock
 from durable_host.durable.taskhub.azure.app_lease import AppLease
 from durable_host.durable.taskhub.azure.control_poller import RowReader
-from durable_host.durable.taskhub.azure.held import Stage
-from durable_host.durable.taskhub.azure.outstanding import Outstanding
+from durable_host.durable.taskhub.azure.held_hub_message import Stage
+from durable_host.durable.taskhub.azure.outstanding_work import OutstandingWork
 from durable_host.durable.taskhub.azure.owed_instances import OwedInstances
 from durable_host.durable.taskhub.azure.partition_manager import PartitionManager, PartitionTable
 from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
@@ -43,7 +43,7 @@ class HubWorker:
         reception: Reception,
         partitions: PartitionTable,
         app_lease: AppLease,
-        outstanding: Outstanding,
+        outstanding: OutstandingWork,
         pending_starts: PendingStarts,
         machine: Clock,
         *,
@@ -125,11 +125,11 @@ class HubWorker:
         self.deliveries.running = False
         await self.served.stop()
         await self._background.stop()
-        await self._outstanding.leave(is_end=True)
+        await self._outstanding.hand_over(is_end=True)
         await self.held.drain(_STOP_PATIENCE)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_PATIENCE):
-                await self.held.give_back(self.held.in_stage(Stage.RECEIVED, Stage.HELD))
+                await self.held.release(self.held.in_stage(Stage.RECEIVED, Stage.HELD))
         for held in self.held.in_stage(Stage.PARKED, Stage.GONE):
             self.held.forget(held)
         self.deliveries.clear()

@@ -10,7 +10,7 @@ from collections import OrderedDict
 
 from durable_host.clock import Clock
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage, held_of
+from durable_host.durable.taskhub.azure.held_hub_message import HeldHubMessage, Stage, held_of
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.message_schedule import MessageSchedule, TimerKey, timer_key
 from durable_host.durable.taskhub.port import ReceivedMessage

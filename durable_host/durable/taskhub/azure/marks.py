@@ -54,9 +54,11 @@ class Marks:
             with contextlib.suppress(StorageError):
                 await for_each(quiet, self._clear, _PARALLEL)
 
-    async def clear(self, of: Callable[[str], bool]) -> None:
-        """Clear the marks of the instances for which `of` is true, before a partition moves to another worker."""
-        await for_each([one.instance_id for one in self._unsettled if of(one.instance_id)], self._clear, _PARALLEL)
+    async def clear(self, includes: Callable[[str], bool]) -> None:
+        """Clear the marks of the instances for which `includes` is true, before a partition moves to another worker."""
+        await for_each(
+            [one.instance_id for one in self._unsettled if includes(one.instance_id)], self._clear, _PARALLEL
+        )
 
     async def _clear(self, instance_id: str) -> None:
         async with self._unsettled.locked(instance_id) as instance:

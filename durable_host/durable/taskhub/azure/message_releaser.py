@@ -1,6 +1,6 @@
 """Releases messages: this process delivers them again itself, or makes them visible to other workers.
 
-Source: docs/protocol/task-hub-storage-queues.md#messages-given-back
+Source: docs/protocol/task-hub-storage-queues.md#released-messages
 """
 
 import logging
@@ -10,7 +10,7 @@ from durable_host.clock import Clock
 from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.handover import Handover
-from durable_host.durable.taskhub.azure.held import Stage, held_of
+from durable_host.durable.taskhub.azure.held_hub_message import Stage, held_of
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import StorageError
@@ -57,7 +57,7 @@ class MessageReleaser:
         if not self._keeps(message):
             if held.queue is None:
                 await self._handover.put(message)
-            await self._held.give_back([held], seconds)
+            await self._held.release([held], seconds)
             return
         is_activity = message.message.is_activity
         if seconds > 0 or is_activity:
@@ -71,9 +71,9 @@ class MessageReleaser:
         held.dequeue_count += 1
         message.dequeue_count = held.dequeue_count
         if seconds > 0:
-            self._deliveries.put_off(message, now + int(seconds * TICKS_PER_SECOND))
+            self._deliveries.postpone(message, now + int(seconds * TICKS_PER_SECOND))
         else:
-            self._deliveries.again(message)
+            self._deliveries.deliver_now(message)
 
     def _keeps(self, message: ReceivedMessage) -> bool:
         """True when this process itself delivers a released message again."""

@@ -52,8 +52,8 @@ class MessageSchedule:
         self._put_off: dict[str, dict[Entry, None]] = {}
         self._changed = asyncio.Event()
 
-    def add(self, due: int, message: ReceivedMessage, *, is_put_off: bool = False) -> None:
-        """Deliver `message` at `due`, or earlier with `recall` if it `is_put_off`.
+    def add(self, due: int, message: ReceivedMessage, *, is_postponed: bool = False) -> None:
+        """Deliver `message` at `due`, or earlier with `recall` if it `is_postponed`.
 
         Replaces an earlier entry for the same message.
         """
@@ -63,7 +63,7 @@ class MessageSchedule:
         key = timer_key(message.message)
         if key is not None:
             self._by_timer[key] = entry
-        if is_put_off:
+        if is_postponed:
             self._put_off.setdefault(message.message.target.instance_id, {})[entry] = None
         if len(self._heap) > 2 * len(self._by_id) + _SLACK:
             self._heap = [item for item in self._heap if not item[2].canceled]
@@ -127,8 +127,8 @@ class MessageSchedule:
         if key is not None and self._by_timer.get(key) is entry:
             del self._by_timer[key]
         instance_id = message.message.target.instance_id
-        if (put_off := self._put_off.get(instance_id)) is not None:
-            put_off.pop(entry, None)
-            if not put_off:
+        if (postpone := self._put_off.get(instance_id)) is not None:
+            postpone.pop(entry, None)
+            if not postpone:
                 del self._put_off[instance_id]
         return message

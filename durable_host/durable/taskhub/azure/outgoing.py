@@ -32,7 +32,7 @@ class Outgoing:
         self._outage = outage
         self._clock = clock
 
-    def part(
+    def split(
         self, messages: Sequence[TaskMessage], instance: OrchestrationInstance, ids: Container[int] | None = None
     ) -> tuple[list[TaskMessage], list[TaskMessage]]:
         """Return the messages to put, and the activities of the current execution that need no queue.

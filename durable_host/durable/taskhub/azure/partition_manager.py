@@ -13,7 +13,7 @@ from durable_host.clock import Clock
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours, neighbours
 from durable_host.durable.taskhub.azure.outage import Outage
-from durable_host.durable.taskhub.azure.partitions import PartitionRow, Pass, decide
+from durable_host.durable.taskhub.azure.partition_plan import PartitionPlan, PartitionRow, plan_partitions
 from durable_host.storage import Conflict, PreconditionFailed, StorageError, TableService
 from durable_host.supervision import Tasks
 
@@ -21,7 +21,7 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 _SOURCE = "partitions"
 _PASS_TIMEOUT = 8.0
 _INTERVAL = 10.0
-_RESTLESS_INTERVAL = 1.0
+_SHORT_INTERVAL = 1.0
 _PATIENT_FAILURES = 10
 
 
@@ -111,11 +111,11 @@ class PartitionManager:
         while True:
             try:
                 async with asyncio.timeout(_PASS_TIMEOUT):
-                    restless = await self._pass()
+                    is_waiting = await self._pass()
                 failures = 0
                 self._outage.recovered(_SOURCE)
                 self.first_pass.set()
-                await self._rest(_RESTLESS_INTERVAL if restless else _INTERVAL)
+                await self._rest(_SHORT_INTERVAL if is_waiting else _INTERVAL)
             except PreconditionFailed:
                 failures += 1
                 await self._rest(0.0 if failures < _PATIENT_FAILURES else _INTERVAL)
@@ -147,7 +147,7 @@ class PartitionManager:
         for _ in range(3):
             rows = await self._table.read()
             self._drains = {row.queue: True for row in rows}
-            plan = self._decide(rows, shutting_down=True)
+            plan = self._plan(rows, shutting_down=True)
             done = await asyncio.gather(*[self._table.replace(row) for row in plan.replace], return_exceptions=True)
             failures = [failure for failure in done if failure is not None]
             if not failures:
@@ -157,7 +157,7 @@ class PartitionManager:
 
     async def _pass(self) -> bool:
         rows = await self._table.read_whole()
-        plan = self._decide(rows, shutting_down=False)
+        plan = self._plan(rows, shutting_down=False)
         changed = {row.queue: row for row in plan.replace}
         around = neighbours([changed.get(row.queue, row) for row in rows], self._worker_id)
         if around is not Neighbours.NONE:
@@ -188,10 +188,10 @@ class PartitionManager:
                 self._polling.add(queue)
         if around is Neighbours.NONE and not withdrawn:
             self._on_neighbours(around)
-        return plan.restless or bool(withdrawn)
+        return plan.is_waiting or bool(withdrawn)
 
-    def _decide(self, rows: list[PartitionRow], *, shutting_down: bool) -> Pass:
-        return decide(
+    def _plan(self, rows: list[PartitionRow], *, shutting_down: bool) -> PartitionPlan:
+        return plan_partitions(
             rows,
             self._worker_id,
             self._clock.now(),

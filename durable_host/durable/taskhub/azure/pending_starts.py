@@ -87,7 +87,7 @@ class PendingStarts:
     def begin(self) -> None:
         """Start looking for queues claimed from now on. The caller lists the instances of those already served."""
         self._has_begun = True
-        self._next_listing = self._in(_LIST_SECONDS)
+        self._next_listing = self._time_in(_LIST_SECONDS)
         self._wake.set()
 
     def claimed(self, queue: str) -> None:
@@ -157,11 +157,11 @@ class PendingStarts:
         is_time = self._has_begun and self._clock.now() >= self._next_listing
         queues = frozenset(self._deliveries.owned) if is_time else frozenset(self._unlisted)
         if is_time:
-            self._next_listing = self._in(_LIST_SECONDS)
+            self._next_listing = self._time_in(_LIST_SECONDS)
         if not queues:
             return
         query = InstanceQuery(
-            created_to=None if self._unlisted else self._in(-_YOUNG_SECONDS),
+            created_to=None if self._unlisted else self._time_in(-_YOUNG_SECONDS),
             statuses=frozenset({OrchestrationStatus.Pending}),
             exclude_entities=True,
             fetch_input=False,
@@ -173,7 +173,7 @@ class PendingStarts:
                 self.found(state)
         self._unlisted -= queues
 
-    def _in(self, seconds: float) -> int:
+    def _time_in(self, seconds: float) -> int:
         return self._clock.now() + int(seconds * TICKS_PER_SECOND)
 
     def _add(self, instance_id: str, execution_id: str | None, due: int, *, may_be_queued: bool) -> None:
@@ -217,7 +217,7 @@ class PendingStarts:
             state is None
             or state.runtime_status is not OrchestrationStatus.Pending
             or state.execution_id != one.execution_id
-            or await self._runs(state)
+            or await self._has_begun_in_history(state)
         ):
             return None
         instance = OrchestrationInstance(state.instance_id, state.execution_id)
@@ -233,7 +233,7 @@ class PendingStarts:
         )
         return TaskMessage(event, instance, id=identity.of_start(instance))
 
-    async def _runs(self, state: InstanceState) -> bool:
+    async def _has_begun_in_history(self, state: InstanceState) -> bool:
         """True when the row's execution, or a later generation whose row is not written yet, has a history.
 
         The history of an execution that was replaced began before the row was created.

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from durable_host.clock import Clock
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
+from durable_host.durable.taskhub.azure.message_reader import MessageReader
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
-from durable_host.durable.taskhub.azure.reading import MessageReader
 from durable_host.storage import PollBackoff, QueueService
 
 _SHORTEST_PAUSE = 0.05

@@ -63,7 +63,7 @@ class RowWriter:
         async def find(place: Place) -> tuple[InstanceUpdate, Place] | None:
             return await self._find(instance_id, update, place, history)
 
-        await self._write_over(instance_id, update, moved, place, find, is_unknown=place is None and not is_first)
+        await self._retry_write(instance_id, update, moved, place, find, is_unknown=place is None and not is_first)
 
     async def repair(self, instance_id: str, update: InstanceUpdate, place: Place) -> None:
         """Write the row at `place`. Raises `RowChanged` when it was changed since it was read."""
@@ -71,9 +71,9 @@ class RowWriter:
         async def find(place: Place) -> None:
             raise RowChanged
 
-        await self._write_over(instance_id, update, {}, place, find)
+        await self._retry_write(instance_id, update, {}, place, find)
 
-    async def _write_over(
+    async def _retry_write(
         self,
         instance_id: str,
         update: InstanceUpdate,

@@ -17,7 +17,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
 from durable_host.durable.taskhub.azure.deliveries import MAX_VISIBILITY, Deliveries
-from durable_host.durable.taskhub.azure.held import HeldHubMessage
+from durable_host.durable.taskhub.azure.held_hub_message import HeldHubMessage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.names import HubNames
@@ -175,7 +175,7 @@ class MessageSender:
         if sent.hidden is None:
             return
         self._deliveries.release_claim(sent.queue)
-        if self._deliveries.claims_still(sent.queue):
+        if self._deliveries.may_still_accept(sent.queue):
             self._deliveries.accept(sent.queue, sent.message, sent.put, sent.hidden)
         elif sent.message.due is None:
-            await self._held.give_back([HeldHubMessage(LeasedMessage(sent.queue, sent.put, 0.0))])
+            await self._held.release([HeldHubMessage(LeasedMessage(sent.queue, sent.put, 0.0))])

@@ -10,9 +10,9 @@ import time
 
 from durable_host.durable.taskhub.azure.abandon_delay import delay_after_error
 from durable_host.durable.taskhub.azure.control_poller import ControlPoller, RowReader
-from durable_host.durable.taskhub.azure.held import held_of
+from durable_host.durable.taskhub.azure.held_hub_message import held_of
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
-from durable_host.durable.taskhub.azure.outstanding import Outstanding
+from durable_host.durable.taskhub.azure.outstanding_work import OutstandingWork
 from durable_host.durable.taskhub.azure.owed_instances import OwedInstances
 from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
 from durable_host.durable.taskhub.azure.reception import Reception
@@ -35,7 +35,7 @@ class ServedPartitions:
     def __init__(
         self,
         reception: Reception,
-        outstanding: Outstanding,
+        outstanding: OutstandingWork,
         owed: OwedInstances,
         pending_starts: PendingStarts,
         background: Tasks,
@@ -60,7 +60,7 @@ class ServedPartitions:
         If a put has not ended, or has failed although a commit has consumed its message, they may receive copies
         before, because a worker of another kind may start next.
         """
-        await asyncio.gather(*[self._copies_received(queue, _STOP_COPIES_PATIENCE) for queue in self.pollers])
+        await asyncio.gather(*[self._wait_for_copies(queue, _STOP_COPIES_PATIENCE) for queue in self.pollers])
         for poller, _ in self.pollers.values():
             poller.stop()
         tasks = [task for _, task in self.pollers.values()]
@@ -84,7 +84,7 @@ class ServedPartitions:
             self._outage.forget(queue)
             self._outage.forget(f"starts of {queue}")
         dropped = self._deliveries.drop_queue(queue)
-        await self._held.give_back([held_of(one) for one in dropped if held_of(one).queue is not None])
+        await self._held.release([held_of(one) for one in dropped if held_of(one).queue is not None])
         for one in dropped:
             if held_of(one).queue is None:
                 await self._outstanding.handover.put(one)
@@ -99,7 +99,7 @@ class ServedPartitions:
             async with asyncio.timeout(_OWED_PATIENCE):
                 await self._owed.all_settled(queue)
         if self._deliveries.is_official_order:
-            await self._copies_received(queue, self._deliveries.control_hold + _COPIES_PATIENCE)
+            await self._wait_for_copies(queue, self._deliveries.control_hold + _COPIES_PATIENCE)
         _poller, task = self.pollers.get(queue, (None, None))
         await self.close(queue)
         with contextlib.suppress(TimeoutError):
@@ -107,9 +107,9 @@ class ServedPartitions:
                 if task is not None:
                     await asyncio.wait([task])
                 await self._held.wait_until_done(queue)
-        await self._outstanding.leave(lambda instance_id: self._names.queue_of(instance_id) == queue)
+        await self._outstanding.hand_over(lambda instance_id: self._names.queue_of(instance_id) == queue)
 
-    async def _copies_received(self, queue: str, patience: float) -> None:
+    async def _wait_for_copies(self, queue: str, patience: float) -> None:
         """Wait until no put into a queue is on its way, and none has left copies there.
 
         Gives up after `patience` seconds, or at once if the copies become visible later than that.
@@ -143,9 +143,9 @@ class ServedPartitions:
         async with self._held.owning([held]):
             try:
                 if await running[0].filter_start(held, message.message, self._clock.now()):
-                    self._deliveries.again(message)
+                    self._deliveries.deliver_now(message)
             except StorageError as error:
                 self._outage.failed(f"starts of {queue}", error)
-                await self._held.give_back([held], delay_after_error(held.dequeue_count, error))
+                await self._held.release([held], delay_after_error(held.dequeue_count, error))
             else:
                 self._outage.recovered(f"starts of {queue}")

@@ -51,7 +51,7 @@ class DirectResults:
         known = self._open.get(message.receipt)
         return known is not None and known.id == message.id
 
-    def give_back(self, message: ReceivedMessage, due: int) -> None:
+    def release(self, message: ReceivedMessage, due: int) -> None:
         """Deliver a result again at `due`."""
         again = ReceivedMessage(message.id, message.message, message.dequeue_count + 1, due, message.receipt)
         self._open[message.receipt] = again

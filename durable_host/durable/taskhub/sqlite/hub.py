@@ -93,7 +93,7 @@ class SqliteTaskHub:
         await self.create()
         if self._lock is not None:
             await asyncio.to_thread(self._lock.acquire, _WORKER_PATIENCE_SECONDS)
-        self._may_recall = await self._database.run(messages.give_back_all)
+        self._may_recall = await self._database.run(messages.release_all)
         await self._delete_discarded()
         self._receiver.begin()
 
@@ -109,7 +109,7 @@ class SqliteTaskHub:
             messages.return_taken(connection, unseen)
             messages.insert(connection, [one.message for one in left], now)
             messages.delete(connection, left)
-            messages.give_back_all(connection)
+            messages.release_all(connection)
 
         await self._database.run(work)
         if self._lock is not None:
@@ -290,7 +290,7 @@ class SqliteTaskHub:
         for message in messages_:
             due = now + round(_abandon_seconds(message.dequeue_count, delay) * TICKS_PER_SECOND)
             if self._receiver.results.owns(message):
-                self._receiver.results.give_back(message, due)
+                self._receiver.results.release(message, due)
             else:
                 stored.append(message)
                 due_times.append(due)
@@ -298,7 +298,7 @@ class SqliteTaskHub:
             self._receiver.notify_all()
             return
         self._may_recall = True
-        work = partial(messages.give_back, messages=stored, due_times=due_times, now=now)
+        work = partial(messages.release, messages=stored, due_times=due_times, now=now)
         await self._database.run(work, then=lambda _: self._receiver.notify_all())
 
     async def recall(self, instance_id: str) -> list[ReceivedMessage]:

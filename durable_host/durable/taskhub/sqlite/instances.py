@@ -139,10 +139,10 @@ def ended_statement(wanted: EndedQuery) -> tuple[str, list[Any]]:
     return f"SELECT {END}, instance_id FROM instances WHERE {where} ORDER BY {END}, instance_id LIMIT ?", values
 
 
-def check(connection: Connection, instance_id: str, judged: InstanceState | None) -> None:
-    """Raise `CommitConflict` if the row has changed since `judged` was read."""
+def check(connection: Connection, instance_id: str, expected_row: InstanceState | None) -> None:
+    """Raise `CommitConflict` if the row has changed since `expected_row` was read."""
     stored = read(connection, instance_id, fetch_input=False, fetch_output=False)
-    if stored != (judged and msgspec.structs.replace(judged, input=None, output=None)):
+    if stored != (expected_row and msgspec.structs.replace(expected_row, input=None, output=None)):
         raise CommitConflict(f"The row of instance '{instance_id}' was changed since it was read.")
 
 

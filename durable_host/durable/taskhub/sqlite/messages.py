@@ -162,7 +162,7 @@ def delete(connection: Connection, messages: Iterable[ReceivedMessage]) -> None:
     connection.executemany("DELETE FROM messages WHERE seq = ?", [(message.receipt,) for message in messages])
 
 
-def give_back(connection: Connection, messages: Iterable[ReceivedMessage], due_times: Iterable[int], now: int) -> None:
+def release(connection: Connection, messages: Iterable[ReceivedMessage], due_times: Iterable[int], now: int) -> None:
     """Release taken messages, each at its due time."""
     connection.executemany(
         "UPDATE messages SET state = ?, due = ? WHERE seq = ? AND state = ?",
@@ -202,7 +202,7 @@ def return_taken(connection: Connection, messages: Iterable[ReceivedMessage]) ->
     )
 
 
-def give_back_all(connection: Connection) -> bool:
+def release_all(connection: Connection) -> bool:
     """Release all messages that the worker (this one, or one that crashed) still holds.
 
     Returns True if there are messages that were released and are not due yet.

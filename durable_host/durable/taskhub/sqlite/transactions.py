@@ -97,7 +97,7 @@ def commit(connection: Connection, episode: EpisodeCommit, now: int, takes: int)
     checkpoint = episode.checkpoint or Checkpoint("")
     if not episode.events:
         history.check(connection, episode.instance_id, episode.checkpoint)
-        instances.check(connection, episode.instance_id, episode.judged)
+        instances.check(connection, episode.instance_id, episode.expected_row)
     else:
         checkpoint = history.append(
             connection,

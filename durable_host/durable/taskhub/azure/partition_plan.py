@@ -60,10 +60,10 @@ class PartitionRow(msgspec.Struct, frozen=True):
         return row
 
 
-class Pass(msgspec.Struct):
+class PartitionPlan(msgspec.Struct):
     """The result of one pass: rows to replace, and queues to poll, to drop at once and to drain.
 
-    `restless` is true when this worker drains a partition or waits for one that it requested, so that the next pass
+    `is_waiting` is true when this worker drains a partition or waits for one that it requested, so that the next pass
     should come soon.
     """
 
@@ -71,10 +71,10 @@ class Pass(msgspec.Struct):
     poll: list[str]
     drop: list[str]
     drain: list[str]
-    restless: bool = False
+    is_waiting: bool = False
 
 
-def decide(
+def plan_partitions(
     rows: Sequence[PartitionRow],
     me: str,
     now: int,
@@ -82,11 +82,11 @@ def decide(
     polling: Set[str],
     drains: Mapping[str, bool],
     shutting_down: bool = False,
-) -> Pass:
+) -> PartitionPlan:
     """Decide one pass over all rows. `polling` are the queues polled here; `drains` those being drained, True when
     done.
     """
-    plan = Pass([], [], [], [])
+    plan = PartitionPlan([], [], [], [])
     if shutting_down:
         for row in rows:
             if row.current_owner == me:
@@ -112,7 +112,7 @@ def decide(
                 changed = msgspec.structs.replace(changed, next_owner=me)
             if changed.next_owner == me:
                 mine += 1
-                plan.restless = True
+                plan.is_waiting = True
             else:
                 owner = changed.next_owner or changed.current_owner or ""
                 counts[owner] = counts.get(owner, 0) + 1
@@ -139,7 +139,7 @@ def _renewed(row: PartitionRow, now: int, *, is_draining: bool) -> PartitionRow:
     return msgspec.structs.replace(row, last_renewal=now, expires_at=now + LEASE_TICKS, is_draining=is_draining)
 
 
-def _own(plan: Pass, row: PartitionRow, now: int, drains: Mapping[str, bool]) -> tuple[PartitionRow, bool]:
+def _own(plan: PartitionPlan, row: PartitionRow, now: int, drains: Mapping[str, bool]) -> tuple[PartitionRow, bool]:
     """Return this worker's row after the pass, and True when it keeps the partition."""
     if row.next_owner is None:
         plan.poll.append(row.queue)
@@ -148,21 +148,21 @@ def _own(plan: Pass, row: PartitionRow, now: int, drains: Mapping[str, bool]) ->
         return msgspec.structs.replace(row, current_owner=None, is_draining=False), False
     if row.queue not in drains:
         plan.drain.append(row.queue)
-    plan.restless = True
+    plan.is_waiting = True
     return _renewed(row, now, is_draining=True), False
 
 
-def _leave(plan: Pass, row: PartitionRow, now: int, drains: Mapping[str, bool]) -> None:
+def _leave(plan: PartitionPlan, row: PartitionRow, now: int, drains: Mapping[str, bool]) -> None:
     if drains.get(row.queue):
         plan.replace.append(msgspec.structs.replace(row, current_owner=None, is_draining=False))
         return
     if row.queue not in drains:
         plan.drain.append(row.queue)
-    plan.restless = True
+    plan.is_waiting = True
     plan.replace.append(_renewed(row, now, is_draining=True))
 
 
-def _balance(plan: Pass, rows: Sequence[PartitionRow], me: str, mine: int, counts: Mapping[str, int]) -> None:
+def _balance(plan: PartitionPlan, rows: Sequence[PartitionRow], me: str, mine: int, counts: Mapping[str, int]) -> None:
     """Request partitions from workers that have more than their share."""
     others = {owner: number for owner, number in counts.items() if owner != me}
     if not others:
@@ -187,7 +187,7 @@ def _balance(plan: Pass, rows: Sequence[PartitionRow], me: str, mine: int, count
             if not free or row.queue in touched:
                 continue
             plan.replace.append(msgspec.structs.replace(row, next_owner=me))
-            plan.restless = True
+            plan.is_waiting = True
             mine += 1
             want -= 1
             excess -= 1

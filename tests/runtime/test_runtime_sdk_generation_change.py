@@ -5,7 +5,7 @@ import pytest
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import EventRaised, ExecutionStarted, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.runtime.generation_change import started_by_v2
+from durable_host.durable.runtime.sdk_generation_change import started_by_v2
 
 
 @pytest.mark.parametrize(

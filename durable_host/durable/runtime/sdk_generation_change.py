@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from durable_host.durable.engine.generations import refusal_to_take_over
 from durable_host.durable.engine.renumbering import CALLS, unwrapped
+from durable_host.durable.engine.sdk_generations import refusal_to_take_over
 from durable_host.durable.engine.state import OrchestrationState, TakenOver
 from durable_host.durable.engine.taking_over import CannotTakeOver, TakeOver
 from durable_host.durable.model import identity

@@ -6,9 +6,9 @@ from engine_world import SECOND, START, World, child_completed, completed, fired
 from msgspec.structs import replace
 
 from durable_host.durable.engine.completion import repeated_answer
-from durable_host.durable.engine.delivery import classify, classify_start, conflict_reply
 from durable_host.durable.engine.episode import start_episode
 from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.engine.triage import classify, classify_start, conflict_reply
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import ExecutionSuspended, OrchestrationInstance, ParentInstance
 from durable_host.durable.model.messages import TaskMessage

@@ -17,7 +17,7 @@ from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
 from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay, delay_after_error
 from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
-from durable_host.durable.taskhub.azure.held import HeldHubMessage
+from durable_host.durable.taskhub.azure.held_hub_message import HeldHubMessage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, UnreadablePayload
 from durable_host.durable.taskhub.azure.outage import Outage
@@ -33,7 +33,7 @@ _LONGEST_REASON = 500
 _EARLIEST = timestamp.parse("1601-01-01T00:00:00Z")
 
 
-class Message:
+class DecodedMessage:
     """A readable message, and its position among the messages of its sender."""
 
     __slots__ = ("sequence_number", "task")
@@ -63,18 +63,18 @@ class MessageReader:
         self._work_items = work_items
         self._warned: OrderedDict[str, None] = OrderedDict()
 
-    async def read(self, queue: str, got: QueueMessage, held: HeldHubMessage) -> Message | None:
+    async def read(self, queue: str, got: QueueMessage, held: HeldHubMessage) -> DecodedMessage | None:
         """Return the message, or None if it was set aside, or released because storage does not respond."""
         try:
             return await self._decode(queue, got)
         except StorageError as error:
             self._outage.failed(_BLOBS, error)
-            await self._held.give_back([held], delay_after_error(got.dequeue_count, error))
+            await self._held.release([held], delay_after_error(got.dequeue_count, error))
         except (UnreadableMessage, UnreadablePayload, InvalidHubMessage) as problem:
             await self._set_aside(queue, got, held, _plain(str(problem)))
         return None
 
-    async def _decode(self, queue: str, got: QueueMessage) -> Message:
+    async def _decode(self, queue: str, got: QueueMessage) -> DecodedMessage:
         read = envelope.from_text(got.text)
         if read.compressed_blob_name is not None:
             text = await self._payloads.get(read.compressed_blob_name)
@@ -83,7 +83,7 @@ class MessageReader:
         if read.message is None:
             raise UnreadableMessage("its blob contains another pointer")
         validity.check(read.message, is_work_item=queue == self._work_items)
-        return Message(_storable(read.message, got.insertion_time), read.sequence_number)
+        return DecodedMessage(_storable(read.message, got.insertion_time), read.sequence_number)
 
     async def _set_aside(self, queue: str, got: QueueMessage, held: HeldHubMessage, reason: str) -> None:
         try:
@@ -91,14 +91,14 @@ class MessageReader:
         except StorageError as error:
             if error.is_outage:
                 self._outage.failed(_ASIDE, error)
-                await self._held.give_back([held], delay_after_error(got.dequeue_count, error))
+                await self._held.release([held], delay_after_error(got.dequeue_count, error))
                 return
             self._warn(
                 got,
                 f"A message in queue '{queue}' cannot be read and stays there: {reason}. It could not be put into the "
                 f"container '{self._aside.container}': {error}",
             )
-            await self._held.give_back([held], abandon_delay(got.dequeue_count))
+            await self._held.release([held], abandon_delay(got.dequeue_count))
             return
         self._outage.recovered(_ASIDE)
         self._warn(

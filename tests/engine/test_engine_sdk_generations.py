@@ -12,9 +12,9 @@ from numbered_world import SECOND, START, AnyCode, Scripted, completed
 
 from durable_host.durable.engine.debt import Owed
 from durable_host.durable.engine.episode import finish_episode, start_episode
-from durable_host.durable.engine.generations import refusal_of
 from durable_host.durable.engine.options import EngineOptions
-from durable_host.durable.engine.renumbering import as_seen, is_begun_by_v1, numbers_of, sign_of
+from durable_host.durable.engine.renumbering import as_seen, is_begun_by_v1, numbers_of, renumbering_event
+from durable_host.durable.engine.sdk_generations import refusal_of
 from durable_host.durable.engine.state import OrchestrationState, TakenOver
 from durable_host.durable.engine.taking_over import CannotTakeOver, TakeOver
 from durable_host.durable.model import identity
@@ -68,7 +68,7 @@ def turn(*messages: HistoryEvent, calls: Sequence[HistoryEvent] = ()) -> list[Hi
 
 FIRST_TASK_OF_V1 = begun(TaskScheduled(event_id=0, name="a"), is_played=True)
 FIRST_TASK_OF_V2 = begun(TaskScheduled(event_id=1, name="a"), is_played=False)
-GONE_ON = [*FIRST_TASK_OF_V1, OrchestratorStarted(), sign_of({0: 1}, 0), OrchestratorCompleted()]
+GONE_ON = [*FIRST_TASK_OF_V1, OrchestratorStarted(), renumbering_event({0: 1}, 0), OrchestratorCompleted()]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_input_of_an_instance_that_1x_has_begun_loses_its_second_encoding(
     "numbers", [{}, {0: 1}, {0: 1, 1: 2, 2: 1, 3: None, 4: None, 5: 3}, {n: n + 1 for n in range(2000)}]
 )
 def test_event_tells_the_new_numbers_in_few_words(numbers: dict[int, int | None]) -> None:
-    sign = sign_of(numbers, 5)
+    sign = renumbering_event(numbers, 5)
     assert numbers_of(sign) == numbers
     assert len(sign.data or "") < 200
 

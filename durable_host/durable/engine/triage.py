@@ -16,8 +16,8 @@ from durable_host.durable.model import identity
 from durable_host.durable.model.events import ExecutionStarted, SubOrchestrationInstanceFailed, is_same_execution
 from durable_host.durable.model.messages import TaskMessage
 
-Delivery = Literal["process", "defer", "discard"]
-StartDelivery = Literal["start", "duplicate", "conflict"]
+Triage = Literal["process", "defer", "discard"]
+StartTriage = Literal["start", "duplicate", "conflict"]
 
 ZOMBIE_DEQUEUES = 5
 _CHILD_RUNNING = "An Orchestration instance with the status {status} already exists."
@@ -32,7 +32,7 @@ class Received(Protocol):
 
 def classify(
     state: OrchestrationState, received: Received, *, starts: bool = False, taken: Container[Hashable] = ()
-) -> Delivery:
+) -> Triage:
     """Return what to do with a received message in the instance's current state.
 
     `starts` is true when the same batch contains the ExecutionStarted of the message's execution. `taken` holds the
@@ -44,7 +44,7 @@ def classify(
     if isinstance(message.event, ExecutionStarted):
         return "process" if classify_start(state, message) == "start" else "discard"
     is_result = answer_key(message) is not None
-    early: Delivery = "defer" if is_result and received.dequeue_count <= ZOMBIE_DEQUEUES else "discard"
+    early: Triage = "defer" if is_result and received.dequeue_count <= ZOMBIE_DEQUEUES else "discard"
     if not state.is_started:
         return "process" if starts and not is_result else early
     if not _is_current(state, message):
@@ -66,7 +66,7 @@ def why_dropped(state: OrchestrationState, message: TaskMessage, taken: Containe
     return state.calls.misfit(message, state.instance, taken)
 
 
-def classify_start(state: OrchestrationState, message: TaskMessage) -> StartDelivery:
+def classify_start(state: OrchestrationState, message: TaskMessage) -> StartTriage:
     """Return what a start message means for an instance whose current execution is `state`.
 
     `start`: run it in place of the execution in `state`. `duplicate`: discard it, because it repeats the current start

@@ -7,7 +7,7 @@ Source: docs/protocol/durable-v2.md#instances-of-the-other-generation
 
 from collections.abc import Sequence
 
-from durable_host.durable.engine.renumbering import CALLS, find_sign, is_begun_by_v1
+from durable_host.durable.engine.renumbering import CALLS, find_renumbering, is_begun_by_v1
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import HistoryEvent
 
@@ -23,7 +23,7 @@ def refusal_of(state: OrchestrationState) -> str | None:
         return None
     if state.is_numbered:
         return _refusal_of_v1(state)
-    if find_sign(state.history) is None and (state.started.is_played or not _has_number_of_v2(state.history)):
+    if find_renumbering(state.history) is None and (state.started.is_played or not _has_number_of_v2(state.history)):
         return None
     return (
         f"The instance '{state.instance_id}' was run with azure-functions-durable 2.x, and the SDK of this app "

@@ -15,7 +15,7 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 _SETTLE_PATIENCE = 20.0
 
 
-class Outstanding(NamedTuple):
+class OutstandingWork(NamedTuple):
     """Commits, what they owe, and work that is in no queue."""
 
     commits: Commits
@@ -23,19 +23,19 @@ class Outstanding(NamedTuple):
     handover: Handover
     unsettled: UnsettledInstances
 
-    async def leave(self, of: Callable[[str], bool] = lambda _: True, *, is_end: bool = False) -> None:
-        """Put the work of the instances for which `of` is true where other workers find it, and clear its marks.
+    async def hand_over(self, includes: Callable[[str], bool] = lambda _: True, *, is_end: bool = False) -> None:
+        """Put the work of the instances for which `includes` is true where other workers find it, and clear its marks.
 
         With `is_end`, activities that are still running are also put.
         """
         try:
             async with asyncio.timeout(_SETTLE_PATIENCE):
-                await self.commits.drain(of)
-                await self.handover.put_activities(of, is_end=is_end)
-                await self.handover.put_results(of)
-                await self.marks.clear(of)
+                await self.commits.drain(includes)
+                await self.handover.put_activities(includes, is_end=is_end)
+                await self.handover.put_results(includes)
+                await self.marks.clear(includes)
         except (StorageError, TimeoutError) as error:
-            self.handover.forget(of)
+            self.handover.forget(includes)
             _log.warning(
                 "This host could not put its unfinished work into the queues of the task hub. The next host will "
                 "find it in the tables. %s",
