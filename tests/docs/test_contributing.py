@@ -39,6 +39,12 @@ def test_files_that_the_guides_name_exist(name: str) -> None:
     assert paths
 
 
+def test_modules_that_the_architecture_page_names_exist() -> None:
+    named = [text for text in page("docs/architecture.md").code() if re.fullmatch(r"(\w+/)*\w+\.(py|js)", text)]
+    assert [text for text in named if not any((ROOT / "durable_host").rglob(text)) and not (ROOT / text).exists()] == []
+    assert named
+
+
 def test_the_guide_of_the_tests_describes_every_folder() -> None:
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and any(path.rglob("test_*.py"))}
     described = {row.code()[0].strip("/") for row in page("tests/README.md").rows() if row.heading == "Folders"}
