@@ -76,10 +76,8 @@ def start_batch(
                 request = read_request(event.input, event.parent_trace_context)
                 if request.due is not None and request.due.ticks - now > _TOO_EARLY:
                     rescheduled.append(request)
-                    continue
-                for delivered in scheduler.sorter.receive(request, options.reorder_window):
-                    is_from_holder = scheduler.locked_by is not None and scheduler.locked_by == delivered.parent
-                    (from_lock_holder if is_from_holder else scheduler.queue).append(delivered)
+                else:
+                    from_lock_holder += _enqueue(scheduler, request, options.reorder_window)
             elif event.name == "release":
                 if read_release(event.input) == scheduler.locked_by:
                     scheduler.locked_by = None
@@ -122,41 +120,63 @@ def finish_batch(
     for request in turn.rescheduled:
         outbox.reschedule(request)
     if answer is not None:
-        scheduler.exists = answer.exists
-        # An entity that does not exist has no state or `null`: readers take any other state for existence.
-        scheduler.state = answer.state if answer.exists or answer.state is None else "null"
-        if answer.leaves_rest and answer.results:
-            rest = turn.operations[len(answer.results) :]
-            scheduler.queue.extendleft(reversed(rest))
-            del turn.operations[len(answer.results) :]
-        _respond(turn, answer, outbox, with_failure_details=with_failure_details)
-        for target, operation, input in answer.signals:
-            label, predecessor = scheduler.labels.label(target, now, turn.options.reorder_window)
-            text = request_json(
-                operation=operation,
-                request_id=str(uuid.UUID(new_id())),
-                input=input,
-                is_signal=True,
-                parent=execution.instance_id,
-                timestamp_label=label,
-                predecessor=predecessor,
-            )
-            outbox.send(target, "op", text, what=(target, operation, input))
-        refused = carry_out_actions(
-            answer.actions,
-            outbox,
-            scheduler.labels,
-            new_id=new_id,
-            reorder_window=turn.options.reorder_window,
-            default_version=turn.options.default_version,
-        )
-        turn.diagnostics.extend(_refused(outbox, text) for text in refused)
+        _apply(answer, turn, outbox, new_id, with_failure_details=with_failure_details)
     if turn.lock is not None:
         _grant(scheduler, turn.lock, outbox)
     if turn.is_cut_short:
         scheduler.suspended = True
         outbox.send(execution.instance_id, "continue", None)
     return _continue_as_new(turn, outbox.sent, now, new_id())
+
+
+def _enqueue(scheduler: SchedulerState, request: EntityRequest, reorder_window: int) -> list[EntityRequest]:
+    """Queue what the sorter delivers after a request. Return the requests of the lock holder, which are not queued."""
+    from_holder: list[EntityRequest] = []
+    for delivered in scheduler.sorter.receive(request, reorder_window):
+        is_from_holder = scheduler.locked_by is not None and scheduler.locked_by == delivered.parent
+        (from_holder if is_from_holder else scheduler.queue).append(delivered)
+    return from_holder
+
+
+def _apply(
+    answer: EntityAnswer,
+    turn: EntityTurn,
+    outbox: Outbox,
+    new_id: Callable[[], str],
+    *,
+    with_failure_details: bool,
+) -> None:
+    """Apply the new state, and send responses, signals and starts."""
+    scheduler = turn.execution.scheduler
+    scheduler.exists = answer.exists
+    # An entity that does not exist has no state or `null`: readers take any other state for existence.
+    scheduler.state = answer.state if answer.exists or answer.state is None else "null"
+    if answer.leaves_rest and answer.results:
+        rest = turn.operations[len(answer.results) :]
+        scheduler.queue.extendleft(reversed(rest))
+        del turn.operations[len(answer.results) :]
+    _respond(turn, answer, outbox, with_failure_details=with_failure_details)
+    for target, operation, input in answer.signals:
+        label, predecessor = scheduler.labels.label(target, outbox.now, turn.options.reorder_window)
+        text = request_json(
+            operation=operation,
+            request_id=str(uuid.UUID(new_id())),
+            input=input,
+            is_signal=True,
+            parent=outbox.instance_id,
+            timestamp_label=label,
+            predecessor=predecessor,
+        )
+        outbox.send(target, "op", text, what=(target, operation, input))
+    refused = carry_out_actions(
+        answer.actions,
+        outbox,
+        scheduler.labels,
+        new_id=new_id,
+        reorder_window=turn.options.reorder_window,
+        default_version=turn.options.default_version,
+    )
+    turn.diagnostics.extend(_refused(outbox, text) for text in refused)
 
 
 def _age(execution: EntityExecution, now: int) -> int:

@@ -88,6 +88,11 @@ def check(turn: OrchestratorTurn, answer: OrchestratorAnswer, options: EngineOpt
         ) from None
     except OrchestrationFault as error:
         raise ReplayFailed(f"{head}\n{error}") from None
+    _check_end(head, turn, answer)
+
+
+def _check_end(head: str, turn: OrchestratorTurn, answer: OrchestratorAnswer) -> None:
+    """Raise ReplayFailed if the history has an end that the code does not reach."""
     ordinal = next((i for i, event in enumerate(turn.history) if isinstance(event, ExecutionCompleted)), None)
     ending = None if ordinal is None else turn.history[ordinal]
     if not isinstance(ending, ExecutionCompleted) or ending.orchestration_status not in _ENDS:
