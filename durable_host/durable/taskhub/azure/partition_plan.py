@@ -5,6 +5,7 @@ Source: docs/protocol/task-hub-storage-partitions.md#partition-rows,
     docs/protocol/task-hub-storage-partitions.md#partition-balance
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
@@ -88,38 +89,25 @@ def plan_partitions(
     """
     plan = PartitionPlan([], [], [], [])
     if shutting_down:
-        for row in rows:
-            if row.current_owner == me:
-                _leave(plan, row, now, drains)
-            elif row.next_owner == me:
-                plan.replace.append(msgspec.structs.replace(row, next_owner=None, is_draining=False))
+        _release_all(plan, rows, me, now, drains)
         return plan
     after: list[PartitionRow] = []
-    counts: dict[str, int] = {}
-    mine = 0
+    counts: Counter[str] = Counter()
     for row in rows:
         if row.current_owner != me and row.queue in polling:
             plan.drop.append(row.queue)
         changed = _claimed(row, me, now) if _claimable(row, me, now) else row
         if changed.current_owner == me:
-            changed, keeps = _own(plan, changed, now, drains)
-            if keeps:
-                mine += 1
-            elif changed.next_owner:
-                counts[changed.next_owner] = counts.get(changed.next_owner, 0) + 1
-        else:
-            if changed.is_draining and changed.next_owner is None:
-                changed = msgspec.structs.replace(changed, next_owner=me)
-            if changed.next_owner == me:
-                mine += 1
-                plan.is_waiting = True
-            else:
-                owner = changed.next_owner or changed.current_owner or ""
-                counts[owner] = counts.get(owner, 0) + 1
+            changed = _own(plan, changed, now, drains)
+        elif changed.is_draining and changed.next_owner is None:
+            changed = msgspec.structs.replace(changed, next_owner=me)
+        if changed.current_owner != me and changed.next_owner == me:
+            plan.is_waiting = True
+        counts[changed.next_owner or changed.current_owner or ""] += 1
         after.append(changed)
         if changed is not row:
             plan.replace.append(changed)
-    _balance(plan, after, me, mine, counts)
+    _balance(plan, after, me, counts)
     return plan
 
 
@@ -139,31 +127,38 @@ def _renewed(row: PartitionRow, now: int, *, is_draining: bool) -> PartitionRow:
     return msgspec.structs.replace(row, last_renewal=now, expires_at=now + LEASE_TICKS, is_draining=is_draining)
 
 
-def _own(plan: PartitionPlan, row: PartitionRow, now: int, drains: Mapping[str, bool]) -> tuple[PartitionRow, bool]:
-    """Return this worker's row after the pass, and True when it keeps the partition."""
-    if row.next_owner is None:
-        plan.poll.append(row.queue)
-        return _renewed(row, now, is_draining=False), True
+def _own(plan: PartitionPlan, row: PartitionRow, now: int, drains: Mapping[str, bool]) -> PartitionRow:
+    """Return the row of a partition of this worker after the pass."""
+    if row.next_owner is not None:
+        return _give_up(plan, row, now, drains)
+    plan.poll.append(row.queue)
+    return _renewed(row, now, is_draining=False)
+
+
+def _give_up(plan: PartitionPlan, row: PartitionRow, now: int, drains: Mapping[str, bool]) -> PartitionRow:
+    """Return the row of a partition that this worker releases once it is drained."""
     if drains.get(row.queue):
-        return msgspec.structs.replace(row, current_owner=None, is_draining=False), False
+        return msgspec.structs.replace(row, current_owner=None, is_draining=False)
     if row.queue not in drains:
         plan.drain.append(row.queue)
     plan.is_waiting = True
-    return _renewed(row, now, is_draining=True), False
+    return _renewed(row, now, is_draining=True)
 
 
-def _leave(plan: PartitionPlan, row: PartitionRow, now: int, drains: Mapping[str, bool]) -> None:
-    if drains.get(row.queue):
-        plan.replace.append(msgspec.structs.replace(row, current_owner=None, is_draining=False))
-        return
-    if row.queue not in drains:
-        plan.drain.append(row.queue)
-    plan.is_waiting = True
-    plan.replace.append(_renewed(row, now, is_draining=True))
+def _release_all(
+    plan: PartitionPlan, rows: Sequence[PartitionRow], me: str, now: int, drains: Mapping[str, bool]
+) -> None:
+    """Give up the partitions of this worker, and withdraw its requests for others."""
+    for row in rows:
+        if row.current_owner == me:
+            plan.replace.append(_give_up(plan, row, now, drains))
+        elif row.next_owner == me:
+            plan.replace.append(msgspec.structs.replace(row, next_owner=None, is_draining=False))
 
 
-def _balance(plan: PartitionPlan, rows: Sequence[PartitionRow], me: str, mine: int, counts: Mapping[str, int]) -> None:
-    """Request partitions from workers that have more than their share."""
+def _balance(plan: PartitionPlan, rows: Sequence[PartitionRow], me: str, counts: Mapping[str, int]) -> None:
+    """Request partitions from workers that have more than their share. `counts` has the partitions of each worker."""
+    mine = counts.get(me, 0)
     others = {owner: number for owner, number in counts.items() if owner != me}
     if not others:
         return
