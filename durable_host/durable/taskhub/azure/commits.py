@@ -14,7 +14,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from durable_host.clock import Clock
 from durable_host.durable.engine.debt import first_owed, is_in_history_rows
@@ -63,6 +63,25 @@ _FROM_OUTSIDE = (
     ExecutionTerminated,
     GenericEvent,
 )
+
+
+class _CommitPlan(NamedTuple):
+    """What a commit writes to the sentinel (`columns`), and what it sends.
+
+    `put` are the messages for queues, and `rest` those of them that the history rows do not show. `direct` are the
+    activities that need no queue, with the ordinals of their rows. `answered` are the activities whose results the
+    commit consumes.
+    """
+
+    put: list[TaskMessage]
+    rest: list[TaskMessage]
+    direct: list[TaskMessage]
+    direct_ordinals: Mapping[TaskKey, int]
+    answered: Set[TaskKey]
+    mark: Mark
+    columns: dict[str, str]
+    consumed: ConsumedMessages
+    consumed_text: str
 
 
 class Commits:
@@ -128,11 +147,41 @@ class Commits:
             await self._repair(episode)
             self.discard(episode.consumed)
             return before or Checkpoint(""), {}
+        known = before if isinstance(before, AzureCheckpoint) else None
+        plan = await self._planned(instance, episode, known)
+        try:
+            with committing(puts):
+                committed = await self._history.commit(
+                    episode.instance_id,
+                    episode.execution_id,
+                    None if before is None else before.etag or None,
+                    episode.first_ordinal,
+                    episode.events,
+                    plan.columns,
+                )
+        except HistoryConflict:
+            self._reload_outdated(episode.instance_id)
+            raise CommitConflict(f"Another host committed the history of instance '{episode.instance_id}'.") from None
+        instance.checkpoint = checkpoint = self._checkpoint(episode, known, plan, committed.etag)
+        self._messages.settled(known)
+        for key in plan.answered:
+            instance.direct_activities.pop(key, None)
+        instance.direct_activities.update(plan.direct_ordinals)
+        try:
+            await self._carry_out(instance, episode, committed.moved, plan.put, plan.direct)
+        except Exception:
+            instance.debt = plan.mark.debt(plan.rest)
+            raise
+        return checkpoint, committed.moved
+
+    async def _planned(
+        self, instance: UnsettledInstance, episode: EpisodeCommit, known: AzureCheckpoint | None
+    ) -> _CommitPlan:
+        """Return what to write and to send. In the official order, the messages are sent here."""
         messages = list(episode.outbound)
         if self._deliveries.is_official_order:
             await self._sender.send_all(messages)
             messages = []
-        known = before if isinstance(before, AzureCheckpoint) else None
         target = OrchestrationInstance(episode.instance_id, episode.execution_id)
         ordinals = {
             event.event_id: episode.first_ordinal + index
@@ -156,40 +205,22 @@ class Commits:
         text = consumed.text(self._clock.now())
         if text != (known.consumed_text if known is not None else ""):
             columns["Consumed"] = text
-        try:
-            with committing(puts):
-                committed = await self._history.commit(
-                    episode.instance_id,
-                    episode.execution_id,
-                    None if before is None else before.etag or None,
-                    episode.first_ordinal,
-                    episode.events,
-                    columns,
-                )
-        except HistoryConflict:
-            self._reload_outdated(episode.instance_id)
-            raise CommitConflict(f"Another host committed the history of instance '{episode.instance_id}'.") from None
-        if known is not None:
-            # All commits of an instance share this record: deletes are confirmed to it even after later commits.
-            consumed = self._add(known.consumed, episode.consumed)
-        instance.checkpoint = checkpoint = AzureCheckpoint(
-            committed.etag,
+        direct_ordinals = {request_key(one): ordinals[one.event.event_id] for one in direct}
+        return _CommitPlan(put, rest, direct, direct_ordinals, answered, mark, columns, consumed, text)
+
+    def _checkpoint(
+        self, episode: EpisodeCommit, known: AzureCheckpoint | None, plan: _CommitPlan, etag: str
+    ) -> AzureCheckpoint:
+        # All commits of an instance share the record of `known`: deletes are confirmed to it even after later commits.
+        consumed = plan.consumed if known is None else self._add(known.consumed, episode.consumed)
+        return AzureCheckpoint(
+            etag,
             episode.execution_id,
             consumed,
-            consumed_text=text,
-            mark=mark,
-            messages=columns.get("OwedMessages", ""),
+            consumed_text=plan.consumed_text,
+            mark=plan.mark,
+            messages=plan.columns.get("OwedMessages", ""),
         )
-        self._messages.settled(known)
-        for key in answered:
-            instance.direct_activities.pop(key, None)
-        instance.direct_activities.update({request_key(one): ordinals[one.event.event_id] for one in direct})
-        try:
-            await self._carry_out(instance, episode, committed.moved, put, direct)
-        except Exception:
-            instance.debt = mark.debt(rest)
-            raise
-        return checkpoint, committed.moved
 
     def _reload_outdated(self, instance_id: str) -> None:
         """Load an instance again because its known state is outdated: an earlier commit may owe something."""
