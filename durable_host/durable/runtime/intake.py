@@ -33,6 +33,22 @@ _AFTER_START = 0.5
 _LONGEST_HOLD = 600.0
 
 
+class _SortedBatch:
+    """The messages of a batch by what happens to them. `started` is the one that begins a new execution.
+
+    `work` is processed, `useless` is consumed without effect, `early` is released, and `dropped` is deleted.
+    """
+
+    __slots__ = ("dropped", "early", "started", "useless", "work")
+
+    def __init__(self) -> None:
+        self.started: ReceivedMessage | None = None
+        self.work: list[ReceivedMessage] = []
+        self.useless: list[ReceivedMessage] = []
+        self.early: list[ReceivedMessage] = []
+        self.dropped: list[ReceivedMessage] = []
+
+
 class Intake:
     """Sorts batches. Messages that it releases or deletes are removed from the batch."""
 
@@ -63,63 +79,82 @@ class Intake:
         messages must not record those results as consumed, because it may make the call that a later result with the
         same identity answers.
         """
-        started: ReceivedMessage | None = None
-        work: list[ReceivedMessage] = []
-        useless: list[ReceivedMessage] = []
-        early: list[ReceivedMessage] = []
-        waiting: list[ReceivedMessage] = []
-        dropped: list[ReceivedMessage] = []
+        sorting = _SortedBatch()
         copies = [one for one in batch if session.knows(one)]
         fresh = [one for one in batch if one not in copies] if copies else batch
         for received in copies:
-            useless.append(received)
+            sorting.useless.append(received)
             self._report(state, received)
-        for received in _newest_first(fresh):
-            if started is not None:
-                (early if _is_rival(started, received) else useless).append(received)
-            elif await self._accepts_start(state, received):
-                started = received
-            else:
-                useless.append(received)
-        if started is not None:
-            here = {received.id for received in batch}
-            recalled = await self._hub.recall(session.instance_id)
-            kept = sorted((received for received in recalled if received.id not in here), key=_sent)
-            for received in kept:
-                if session.knows(received):
-                    useless.append(received)
-                elif isinstance(received.message.event, ExecutionStarted):
-                    waits = _is_rival(started, received) or _sent(received) > _sent(started)
-                    (early if waits else useless).append(received)
-                else:
-                    waiting.append(received)
-            fresh, again = split_copies([*waiting, *fresh])
-            useless += again
-            batch[:] = [*kept, *batch]
+        await self._choose_start(sorting, state, fresh)
+        if sorting.started is not None:
+            fresh = await self._recall(sorting, sorting.started, session, batch, fresh)
             if state.is_started:
                 state = self._replace(session, state)
-        taken: set[Hashable] = set()
-        for received in fresh:
-            if received is started:
-                work.append(received)
-            if isinstance(received.message.event, ExecutionStarted):
-                continue
-            starts = started is not None and _is_of_same_execution(started, received)
-            match classify(state, received, starts=starts, taken=taken):
-                case "process":
-                    work.append(received)
-                    taken.add(state.calls.key_of(received.message))
-                case "defer":
-                    early.append(received)
-                case "discard":
-                    (useless if answer_key(received.message) is None else dropped).append(received)
-                    self._report(state, received, taken)
+        self._classify_all(sorting, state, fresh)
+        early, dropped = sorting.early, sorting.dropped
         if early:
             await self._hub.abandon(early)
         if dropped:
             await self._hub.discard(dropped)
         batch[:] = [received for received in batch if received not in early and received not in dropped]
-        return work, useless
+        return sorting.work, sorting.useless
+
+    async def _choose_start(
+        self, sorting: _SortedBatch, state: OrchestrationState, fresh: list[ReceivedMessage]
+    ) -> None:
+        """Sort the start messages: at most one begins a new execution."""
+        for received in _newest_first(fresh):
+            if sorting.started is not None:
+                (sorting.early if _is_rival(sorting.started, received) else sorting.useless).append(received)
+            elif await self._accepts_start(state, received):
+                sorting.started = received
+            else:
+                sorting.useless.append(received)
+
+    async def _recall(
+        self,
+        sorting: _SortedBatch,
+        started: ReceivedMessage,
+        session: InstanceSession,
+        batch: list[ReceivedMessage],
+        fresh: list[ReceivedMessage],
+    ) -> list[ReceivedMessage]:
+        """Add the messages that were kept for a start to the batch. Return all messages that are left to classify."""
+        here = {received.id for received in batch}
+        recalled = await self._hub.recall(session.instance_id)
+        kept = sorted((received for received in recalled if received.id not in here), key=_sent)
+        waiting: list[ReceivedMessage] = []
+        for received in kept:
+            if session.knows(received):
+                sorting.useless.append(received)
+            elif isinstance(received.message.event, ExecutionStarted):
+                waits = _is_rival(started, received) or _sent(received) > _sent(started)
+                (sorting.early if waits else sorting.useless).append(received)
+            else:
+                waiting.append(received)
+        once, copies = split_copies([*waiting, *fresh])
+        sorting.useless += copies
+        batch[:] = [*kept, *batch]
+        return once
+
+    def _classify_all(self, sorting: _SortedBatch, state: OrchestrationState, fresh: list[ReceivedMessage]) -> None:
+        taken: set[Hashable] = set()
+        for received in fresh:
+            if received is sorting.started:
+                sorting.work.append(received)
+            if isinstance(received.message.event, ExecutionStarted):
+                continue
+            starts = sorting.started is not None and _is_of_same_execution(sorting.started, received)
+            match classify(state, received, starts=starts, taken=taken):
+                case "process":
+                    sorting.work.append(received)
+                    taken.add(state.calls.key_of(received.message))
+                case "defer":
+                    sorting.early.append(received)
+                case "discard":
+                    is_result = answer_key(received.message) is not None
+                    (sorting.dropped if is_result else sorting.useless).append(received)
+                    self._report(state, received, taken)
 
     def _report(self, state: OrchestrationState, received: ReceivedMessage, taken: Container[Hashable] = ()) -> None:
         misfit = why_dropped(state, received.message, taken)

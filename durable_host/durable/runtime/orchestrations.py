@@ -9,6 +9,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -53,6 +54,18 @@ from durable_host.durable.user_code import (
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
 
+class _Opened(NamedTuple):
+    """The state to which a batch belongs.
+
+    `refusal` says why the code must not continue it. `owed` is true when the last commit was not finished.
+    """
+
+    state: OrchestrationState
+    refusal: str | None = None
+    was_loaded: bool = False
+    owed: bool = False
+
+
 class OrchestrationRunner:
     """Runs work items. Errors are not caught: the caller releases the messages and drops the state."""
 
@@ -91,42 +104,61 @@ class OrchestrationRunner:
     async def _work(
         self, session: InstanceSession, batch: list[ReceivedMessage], failure: OrchestratorAnswer | None
     ) -> None:
-        state = session.state
-        was_loaded, owed = state is None, False
-        if state is not None and state.is_numbered is not numbers_its_actions(self._code):
-            self._sessions.drop_state(session)  # The app was reloaded with an SDK of the other generation.
-            state, was_loaded = None, True
-        if state is not None and self._intake.needs_reload(session, state, batch):
-            self._sessions.drop_state(session)
-            state, was_loaded = None, True
-        refusal: str | None = None
-        if state is None:
-            state, refusal = await self._load(session)
-            owed = session.debt is not None
-            if refusal is not None and not _ends_or_replaces(batch):
-                self._refuse(session, state, refusal)
-                await self._hub.abandon(batch)
-                return
-            if session.debt is not None and refusal is None:
-                await self._settle(session, state, session.debt)
-        loaded = state
-        ending = None if state.taken_over is None else state.taken_over.ending
-        work, useless = await self._intake.sort(session, state, batch)
+        opened = await self._open(session, batch)
+        if opened is None:
+            return
+        ending = None if opened.state.taken_over is None else opened.state.taken_over.ending
+        work, useless = await self._intake.sort(session, opened.state, batch)
         state = session.state
         assert state is not None
-        if refusal is not None and state is loaded:
+        if state is not opened.state:
+            ending = None  # A start in the batch has replaced the execution.
+        elif opened.refusal is not None:
             if not any(isinstance(received.message.event, ExecutionTerminated) for received in work):
-                self._refuse(session, state, refusal)
+                self._refuse(session, state, opened.refusal)
                 await self._hub.abandon([*work, *useless])
                 return
-            failure = OrchestratorAnswer(steps=(), is_plain_failure=True, error=refusal)
-        is_young = was_loaded and state.episodes <= 1
-        if not work and not state.is_cut_short:
-            if useless and (state.is_terminal or not state.is_started):
-                useless = await self._intake.keep_for_start(session, batch, useless)
-            if useless or was_loaded:
-                await self._discard(session, state, useless, was_loaded=was_loaded, owed=owed)
+            failure = OrchestratorAnswer(steps=(), is_plain_failure=True, error=opened.refusal)
+        if work or state.is_cut_short:
+            await self._run_episode(session, state, work, useless, failure or ending, was_loaded=opened.was_loaded)
             return
+        if useless and (state.is_terminal or not state.is_started):
+            useless = await self._intake.keep_for_start(session, batch, useless)
+        if useless or opened.was_loaded:
+            await self._discard(session, state, useless, was_loaded=opened.was_loaded, owed=opened.owed)
+
+    async def _open(self, session: InstanceSession, batch: list[ReceivedMessage]) -> _Opened | None:
+        """Return the state in memory, or load it. Returns None if the batch was released, because the code must not
+        continue the instance.
+        """
+        state = session.state
+        if state is not None:
+            is_of_other_sdk = state.is_numbered is not numbers_its_actions(self._code)  # The app was reloaded.
+            if not is_of_other_sdk and not self._intake.needs_reload(session, state, batch):
+                return _Opened(state)
+            self._sessions.drop_state(session)
+        state, refusal = await self._load(session)
+        owed = session.debt is not None
+        if refusal is not None and not _ends_or_replaces(batch):
+            self._refuse(session, state, refusal)
+            await self._hub.abandon(batch)
+            return None
+        if session.debt is not None and refusal is None:
+            await self._settle(session, state, session.debt)
+        return _Opened(state, refusal, was_loaded=True, owed=owed)
+
+    async def _run_episode(
+        self,
+        session: InstanceSession,
+        state: OrchestrationState,
+        work: Sequence[ReceivedMessage],
+        useless: Sequence[ReceivedMessage],
+        given: OrchestratorAnswer | NumberedAnswer | None,
+        *,
+        was_loaded: bool,
+    ) -> None:
+        """Run and commit an episode with the messages `work`. `given`, if set, replaces the code's first answer."""
+        has_row = state.episodes > 1
         start = start_episode(
             state,
             [tracing.begun(self._as_sent_by_v2(received.message)) for received in work],
@@ -142,9 +174,9 @@ class OrchestrationRunner:
             return
         events = [received.message.event for index, received in enumerate(work) if index not in start.dropped]
         self._orchestration_log.received(state, events)
-        outcome = await self._episode(state, start.turn, failure or (ending if state is loaded else None))
+        outcome = await self._episode(state, start.turn, given)
         if was_loaded:
-            outcome = _with_status(outcome, state, has_row=not is_young)
+            outcome = _with_status(outcome, state, has_row=has_row)
         await self._commit(session, state, outcome, events, [*work, *useless])
 
     async def _load(self, session: InstanceSession) -> tuple[OrchestrationState, str | None]:
@@ -276,28 +308,7 @@ class OrchestrationRunner:
 
         `owed` is true when the last commit was not finished.
         """
-        update: InstanceUpdate | None = None
-        row: InstanceState | None = None
-        events = [received.message.event for received in useless]
-        ends = [one for one in events if isinstance(one, ExecutionTerminated)]
-        if ends and (not state.is_started or state.is_terminal):
-            row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
-            if row is not None and (not state.is_started or row.execution_id != state.execution_id):
-                update = terminated_row(row, ends[-1], now=self._clock.now())
-        is_start = any(isinstance(one, ExecutionStarted) for one in events)
-        if update is None and state.is_started and (was_loaded or is_start):
-            row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
-            has_begun = row is not None and (
-                session.has_begun(row) or any(_starts(one, row) and session.knows(one) for one in useless)
-            )
-            update = repaired_row(row, state, has_begun=has_begun)
-            is_doubtful = owed or any(session.knows(one) for one in useless)
-            if update is None and is_doubtful and not state.is_terminal:
-                update = running_row(state)  # The row of a commit may be missing, and nothing shows that.
-            if update is not None:
-                custom_status = await self._orchestrators.custom_status(state)
-                if custom_status is not None:
-                    update = msgspec.structs.replace(update, custom_status=custom_status)
+        update, row = await self._row_update(session, state, useless, was_loaded=was_loaded, owed=owed)
         if update is not None:
             await self._hub.commit(
                 EpisodeCommit(
@@ -320,6 +331,45 @@ class OrchestrationRunner:
         if state.is_terminal or not state.is_started:
             self._orchestration_log.found_ended(state)
             self._sessions.ended(session, update)
+
+    async def _row_update(
+        self,
+        session: InstanceSession,
+        state: OrchestrationState,
+        useless: Sequence[ReceivedMessage],
+        *,
+        was_loaded: bool,
+        owed: bool,
+    ) -> tuple[InstanceUpdate | None, InstanceState | None]:
+        """Return what the row lacks, or None if it is correct, and the row that was read, if it was read."""
+        row: InstanceState | None = None
+        events = [received.message.event for received in useless]
+        ends = [one for one in events if isinstance(one, ExecutionTerminated)]
+        if ends and (not state.is_started or state.is_terminal):
+            row = await self._read_row(session)
+            if row is not None and (not state.is_started or row.execution_id != state.execution_id):
+                update = terminated_row(row, ends[-1], now=self._clock.now())
+                if update is not None:
+                    return update, row
+        is_start = any(isinstance(one, ExecutionStarted) for one in events)
+        if not state.is_started or not (was_loaded or is_start):
+            return None, row
+        row = await self._read_row(session)
+        has_begun = row is not None and (
+            session.has_begun(row) or any(_starts(one, row) and session.knows(one) for one in useless)
+        )
+        update = repaired_row(row, state, has_begun=has_begun)
+        is_doubtful = owed or any(session.knows(one) for one in useless)
+        if update is None and is_doubtful and not state.is_terminal:
+            update = running_row(state)  # The row of a commit may be missing, and nothing shows that.
+        if update is not None:
+            custom_status = await self._orchestrators.custom_status(state)
+            if custom_status is not None:
+                update = msgspec.structs.replace(update, custom_status=custom_status)
+        return update, row
+
+    async def _read_row(self, session: InstanceSession) -> InstanceState | None:
+        return await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
 
     def _reject(self, session: InstanceSession, state: OrchestrationState, text: str) -> None:
         self._leave_alone(session, state, VERSION_REJECTED, text)
