@@ -131,25 +131,33 @@ def in_front(arguments: Sequence[str]) -> list[str]:
     return [*front, *rest]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program with `argv` (default: those of this process) and return the exit code."""
+def main(argv: Sequence[str] | None = None, *, text_errors: bool = False) -> int:
+    """Run the program with `argv` (default: those of this process) and return the exit code.
+
+    `text_errors` is for a program that reads the output and shows the errors to people: they are text even with
+    `--output json`.
+    """
     standard_streams.complete()
     gc.set_threshold(NEW_OBJECTS, *gc.get_threshold()[1:])
     arguments = in_front(sys.argv[1:] if argv is None else argv)
     debug = "--debug-traceback" in arguments or os.environ.get("CLI_DEBUG", "").casefold() in {"1", "true"}
     given: dict[str, Any] = {}
+
+    def is_json() -> bool:
+        return JSON_ERRORS in given and not text_errors
+
     try:
         outcome: Any = program.main(arguments, prog_name="func", standalone_mode=False, obj=given)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "")
         return EXIT_STOPPED
     except click.ClickException as error:
-        return command_failure.report_usage(error, is_json=JSON_ERRORS in given)
+        return command_failure.report_usage(error, is_json=is_json())
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)  # ends the line with ^C or the prompt
         return EXIT_INTERRUPTED
     except HostError as error:
-        return command_failure.report(error, debug=debug, is_json=JSON_ERRORS in given)
+        return command_failure.report(error, debug=debug, is_json=is_json())
     except Exception as error:
-        return command_failure.report_unexpected(error, debug=debug, is_json=JSON_ERRORS in given)
+        return command_failure.report_unexpected(error, debug=debug, is_json=is_json())
     return outcome if isinstance(outcome, int) else EXIT_STOPPED

@@ -123,6 +123,10 @@ class FunctionRpcWorker:
         return len(self._calls)
 
     @property
+    def running_functions(self) -> set[str]:
+        return {call.function for call in self._calls.values()}
+
+    @property
     def last_stderr(self) -> tuple[str, ...]:
         return tuple(self._process.last_stderr) if self._process is not None else ()
 

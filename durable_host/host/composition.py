@@ -163,6 +163,10 @@ class Services:
         await _safely(server.accounts.close())
         await _safely(server.storage.stop())
 
+    def running_functions(self) -> list[str]:
+        """The names of the functions that run."""
+        return self._pool.running_functions()
+
     def kill(self) -> None:
         """Kill the worker processes and the processes that user code has started in them."""
         self._pool.kill()

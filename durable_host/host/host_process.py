@@ -18,9 +18,11 @@ import durable_host
 from durable_host.errors import EXIT_FAILURE, HostError
 
 _PATH: Final = "import sys; sys.path.append(sys.argv.pop(1)); "
-_MAIN: Final = "from durable_host.cli import main; sys.exit(main())"
+_MAIN: Final = "from durable_host.cli import main; sys.exit(main(text_errors=True))"
 _STOP_SECONDS: Final = 15.0
 _KEPT_LINES: Final = 20
+WAITING: Final = "The host waits up to"
+"""How the line begins that says what a stop waits for."""
 
 LogLine = Callable[[str, str], None]
 """Called with the level and message of each log record, from another thread."""

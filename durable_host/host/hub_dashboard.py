@@ -74,5 +74,9 @@ class HubDashboard:
         """End all streams and connections, and close the hub."""
         await self._opened.aclose()
 
+    def running_functions(self) -> list[str]:
+        """None: there is no app."""
+        return []
+
     def kill(self) -> None:
         """Nothing outlives this process."""

@@ -106,6 +106,10 @@ class PlainWorkersHost:
         await self._accounts.close()
         await self._storage.stop()
 
+    def running_functions(self) -> list[str]:
+        """None: there is no app."""
+        return []
+
     def kill(self) -> None:
         """Stop the Azurite that this host started."""
         self._storage.kill()

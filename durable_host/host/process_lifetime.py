@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from durable_host.config import HostConfig, StartOptions, ports
@@ -22,6 +22,7 @@ from durable_host.errors import EXIT_STOPPED, HostError
 from durable_host.host import late_certificates
 from durable_host.host.code_storage import connection_of_code
 from durable_host.host.early_imports import begin_imports
+from durable_host.host.host_process import WAITING
 from durable_host.host.worker_start import worker_options
 from durable_host.invocation.pool import WorkerPool
 
@@ -33,6 +34,8 @@ _log = logging.getLogger("Host.Startup")
 
 GRACE = 5.0
 LONGEST_STOP = 9.0
+SILENT_STOP = 1.0
+"""Seconds after which a stop says what it waits for."""
 LAST_LINES = 0.5
 """Seconds for the output of a host that ends immediately."""
 
@@ -61,6 +64,10 @@ class HostServices(Protocol):
 
     async def stop(self, grace: float) -> None:
         """Stop everything. Never raises."""
+        ...
+
+    def running_functions(self) -> list[str]:
+        """The names of the functions that run."""
         ...
 
     def kill(self) -> None:
@@ -119,7 +126,9 @@ async def _run_services(
             for task in (starting, stopping, failing):
                 task.cancel()
             await asyncio.gather(starting, stopping, failing, return_exceptions=True)
-            if not await _within(LONGEST_STOP, services.stop(GRACE if was_up else 0.5)):
+            async with _notice_of_wait(services):
+                stopped = await _within(LONGEST_STOP, services.stop(GRACE if was_up else 0.5))
+            if not stopped:
                 services.kill()
     finally:
         restore()
@@ -170,6 +179,25 @@ def _import_services() -> "type[Services]":
     from durable_host.host.composition import Services
 
     return Services
+
+
+@contextlib.asynccontextmanager
+async def _notice_of_wait(services: HostServices) -> AsyncGenerator[None]:
+    """If the stop takes long, log once what it waits for."""
+
+    async def log_later() -> None:
+        await asyncio.sleep(SILENT_STOP)
+        running = services.running_functions()
+        what = f"running functions: {', '.join(running)}" if running else "the rest of the host"
+        level = logging.WARNING if running else logging.INFO
+        _log.log(level, "%s %.0f s for %s.", WAITING, LONGEST_STOP - SILENT_STOP, what)
+
+    task = asyncio.create_task(log_later())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> bool:

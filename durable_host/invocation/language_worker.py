@@ -41,6 +41,11 @@ class LanguageWorker(Protocol):
     def running_calls(self) -> int: ...
 
     @property
+    def running_functions(self) -> set[str]:
+        """The names of the functions that run."""
+        ...
+
+    @property
     def last_stderr(self) -> tuple[str, ...]: ...
 
     def read_index(self) -> IndexResult:

@@ -176,6 +176,11 @@ class WorkerPool:
         processes = [process for workers in (self.current, *self._lone) for process in workers.processes()]
         return sum(process.running_calls for process in processes)
 
+    def running_functions(self) -> list[str]:
+        """The names of the functions that run, also in workers that are being replaced."""
+        processes = [process for workers in self._everybody() for process in workers.processes()]
+        return sorted(set[str]().union(*(process.running_functions for process in processes)))
+
     async def invoke(
         self,
         request: InvocationRequest,

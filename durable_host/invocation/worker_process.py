@@ -30,6 +30,7 @@ PATIENCE = 2.0
 STDERR_LINES_KEPT = 20
 LONGEST_LINE = 64 * 1024
 PIPES_CLOSE_WITHIN = 0.5
+_NOT_RUNNING = (None, "")
 
 P = TypeVar("P", bound=asyncio.SubprocessProtocol)
 T = TypeVar("T")
@@ -68,7 +69,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._loop = asyncio.get_running_loop()
-        self._pending: dict[str, asyncio.Future[tuple[dict[str, Any], bytes]]] = {}
+        self._pending: dict[str, tuple[asyncio.Future[tuple[dict[str, Any], bytes]], str]] = {}
         self._watched: dict[str, asyncio.Event] = {}
         self._streams: dict[str, WorkerStream] = {}
         self._instances: dict[str, str] = {}
@@ -145,6 +146,10 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         return len(self._pending)
 
     @property
+    def running_functions(self) -> set[str]:
+        return {function for _, function in self._pending.values()}
+
+    @property
     def last_stderr(self) -> tuple[str, ...]:
         return tuple(self._last_stderr)
 
@@ -176,7 +181,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         if self.exited.done():
             raise WorkerLost("The worker process ended before it ran the function.")
         invocation_id: str = header["i"]
-        answer = self._pending[invocation_id] = self._loop.create_future()
+        answer: asyncio.Future[tuple[dict[str, Any], bytes]] = self._loop.create_future()
+        self._pending[invocation_id] = answer, header["f"]
         self._idle.clear()
         if len(self._pending) >= MANY:
             self._scheduling.many()
@@ -225,7 +231,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             raise WorkerLost("The worker process ended before it ran the function.")
         header, blob = encode_request(request)
         invocation_id = request.invocation_id
-        answer = self._pending[invocation_id] = self._loop.create_future()
+        answer: asyncio.Future[tuple[dict[str, Any], bytes]] = self._loop.create_future()
+        self._pending[invocation_id] = answer, request.function
         self._idle.clear()
         if len(self._pending) >= MANY:
             self._scheduling.many()
@@ -363,7 +370,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def _received(self, header: dict[str, Any], blob: bytes) -> None:
         kind = header["k"]
         if kind in ("result", "failed", "orchestrated"):
-            answer = self._pending.pop(header["i"], None)
+            answer, _ = self._pending.pop(header["i"], _NOT_RUNNING)
             if (watched := self._watched.pop(header["i"], None)) is not None:
                 watched.set()
                 if header.get("unstarted"):
@@ -409,7 +416,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             self.indexed.cancel()
         self.ended_in_calls = bool(self._pending)
         was_alone = len(self._pending) == 1
-        for answer in self._pending.values():
+        for answer, _ in self._pending.values():
             if not answer.done():
                 answer.set_exception(self._lost(code, was_alone=was_alone))
         self._pending.clear()

@@ -150,6 +150,7 @@ def test_app_that_does_not_load_is_no_host(
     assert outcome.code not in (0, 1)
     assert "error DH3020: The host did not start." in outcome.err
     assert "no_such_module_anywhere" in outcome.err
+    assert '"level"' not in outcome.err, "errors are text, although the host writes JSON"
     assert "it ran" not in outcome.out
 
 

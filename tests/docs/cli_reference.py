@@ -61,7 +61,8 @@ environments, caches, folders named `test` or `tests`, and names that begin with
 old code. If the new code does not load, the old code keeps running.
 
 **Stopping.** Ctrl+C gives running functions some seconds to finish. The host stops after ten seconds at the latest. A
-second Ctrl+C stops it immediately. SIGTERM is the same as Ctrl+C.
+second Ctrl+C stops it immediately. After a second it names the functions that it waits for. SIGTERM is the same as
+Ctrl+C.
 
 """,
     "func exec": """**Storage.** If the app uses the development account and nothing listens there, the host starts

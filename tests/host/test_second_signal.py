@@ -38,6 +38,9 @@ class Services:
         if not is_patient:
             await asyncio.Event().wait()
 
+    def running_functions(self):
+        return []
+
     def kill(self):
         log.info("killed")
 

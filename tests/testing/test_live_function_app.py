@@ -12,6 +12,7 @@ from v2_environment import v2_interpreter
 from durable_host.durable.api.errors import InstanceNotFound, UnknownFunction
 from durable_host.testing import FunctionApp, LiveFunctionApp, StillRunning, assert_replays
 from durable_host.testing.app_under_test import AppUnderTest
+from durable_host.testing.kit_patience import StillBusy
 from durable_host.testing.live import live_process
 from durable_host.testing.live.live_process import LiveHostFailed
 
@@ -155,6 +156,20 @@ def approval(context):
 @app.activity_trigger(input_name="data")
 def notify(data: dict) -> str:
     return "ok"
+"""
+
+
+HANGING_APP = """
+import asyncio
+
+import azure.functions as func
+
+app = func.FunctionApp()
+
+
+@app.queue_trigger(arg_name="message", queue_name="work", connection="AzureWebJobsStorage")
+async def hangs(message: func.QueueMessage):
+    await asyncio.Event().wait()
 """
 
 
@@ -406,3 +421,13 @@ def test_a_2x_app_is_the_same(tmp_path: Path) -> None:
         app.advance(days=3)
         assert instance.output == "expired"
         app.activity("notify").assert_called_with({"who": "Pia"})
+
+
+def test_closing_says_which_functions_it_waits_for(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "function_app.py").write_text(HANGING_APP)
+    with LiveFunctionApp(tmp_path, settings={"DURABLE_HOST_PATIENCE": "1"}) as app, pytest.raises(StillBusy):
+        app.queue("work").send("one")
+    assert (
+        "The live app is being closed. The host waits up to 8 s for running functions: hangs." in capfd.readouterr().err
+    )

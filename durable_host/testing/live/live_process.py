@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from durable_host.config import load
 from durable_host.errors import HostError
-from durable_host.host.host_process import HostNotReady, HostProcess
+from durable_host.host.host_process import WAITING, HostNotReady, HostProcess
 from durable_host.testing.error_notes import with_notes
 from durable_host.testing.live.call_channel import CallChannel, ChannelClosed
 
@@ -46,6 +46,7 @@ class LiveProcess:
     ) -> None:
         if sys.platform == "win32":
             raise LiveHostFailed("Live apps need Linux or macOS.", remedy="Use FunctionApp, or 'func exec -- pytest'.")
+        self._is_stopping = False
         self.task_hub = f"Live{secrets.token_hex(6)}"
         self._folder = tempfile.TemporaryDirectory(prefix="live-app-", ignore_cleanup_errors=True)
         environ = {**environ, _HUB: self.task_hub}
@@ -59,7 +60,7 @@ class LiveProcess:
                     _arguments(root, python),
                     environ=environ,
                     folder=root,
-                    log=lambda level, message: None,
+                    log=self._read_line,
                     prelude=_PRELUDE.format(other.fileno()),
                     inherited=[other.fileno()],
                     errors=errors,
@@ -97,10 +98,15 @@ class LiveProcess:
         return with_notes(LiveHostFailed(text, cause="\n".join(lines) or None))
 
     def stop(self) -> None:
-        """Stop the host and delete its files. Idempotent."""
+        """Stop the host and delete its files. If that takes long, the host's line about it is shown. Idempotent."""
+        self._is_stopping = True
         self._host.stop()
         self._channel.close()
         self._folder.cleanup()
+
+    def _read_line(self, _level: str, message: str) -> None:
+        if self._is_stopping and message.startswith(WAITING):
+            print(f"The live app is being closed. {message}", file=sys.stderr, flush=True)
 
 
 def _arguments(root: Path, python: Path | None) -> Sequence[str]:
