@@ -213,10 +213,11 @@ def _run(
 ) -> int:
     import msgspec
 
+    from durable_host import ports
     from durable_host.cli import first_build
     from durable_host.cli.console import Console
     from durable_host.cli.presenter import ConsolePresenter
-    from durable_host.config import load, ports, project
+    from durable_host.config import load, project
     from durable_host.config.container import container_note
     from durable_host.config.exposure import exposure_warning
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from durable_host.config.ports import LOOPBACK
+from durable_host.ports import LOOPBACK
 
 _MARKS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
 _ROUTES: Final = Path("/proc/net/route")

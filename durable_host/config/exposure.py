@@ -1,6 +1,6 @@
 """The warning if other machines can reach the host."""
 
-from durable_host.config.ports import LOOPBACK
+from durable_host.ports import LOOPBACK
 
 _ALL = ("0.0.0.0", "::")
 

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
+from durable_host import ports
 from durable_host.bindings.accounts import Accounts
-from durable_host.config import ports
 from durable_host.dashboard.dashboard_routes import Dashboard
 from durable_host.dashboard.sources import DashboardSources, HubSource
 from durable_host.errors import HostError

@@ -15,7 +15,8 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from durable_host.config import HostConfig, StartOptions, ports
+from durable_host import ports
+from durable_host.config import HostConfig, StartOptions
 from durable_host.config.host_config import pinned
 from durable_host.config.start_options import Presenter
 from durable_host.errors import EXIT_STOPPED, HostError

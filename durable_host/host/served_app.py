@@ -15,7 +15,6 @@ from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.unserved_output import mode_of
 from durable_host.clock import Clock, SystemClock
 from durable_host.config import HostConfig
-from durable_host.config.ports import LOOPBACK
 from durable_host.host.binding_registry import binding_registry
 from durable_host.host.cautions import cautions
 from durable_host.host.functions import AppFunctions, app_functions
@@ -26,6 +25,7 @@ from durable_host.http_port.body_limit import configured_body_limit
 from durable_host.invocation.errors import AppError
 from durable_host.invocation.invoker import Invoker, Pipeline
 from durable_host.invocation.metadata import IndexResult
+from durable_host.ports import LOOPBACK
 from durable_host.triggers.http.absent import AbsentHttpFunction, AbsentRoutes
 from durable_host.triggers.http.failure_reply import ErrorDetails
 from durable_host.triggers.http.trigger import HttpTrigger

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from durable_host.config import HostConfig, ports
+from durable_host import ports
+from durable_host.config import HostConfig
 from durable_host.durable.api.http import DurableHttpApi
 from durable_host.host.served_app import ServedApp
 from durable_host.http_port import HttpPort, body_limit

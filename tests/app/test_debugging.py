@@ -14,7 +14,7 @@ import pytest
 from debug_client import DebugClient
 from host_process import HostProcess, ends_of, until, write_app
 
-from durable_host.config.ports import reserved
+from durable_host.ports import reserved
 
 StartHost = Callable[..., HostProcess]
 

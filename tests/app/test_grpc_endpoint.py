@@ -13,7 +13,7 @@ from durabletask.client import EntityQuery, OrchestrationQuery, OrchestrationSta
 from durabletask.entities import EntityInstanceId
 from host_process import HostProcess, until
 
-from durable_host.config.ports import reserved
+from durable_host.ports import reserved
 
 APP = (
     HEADER

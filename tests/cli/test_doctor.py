@@ -19,8 +19,8 @@ from hub_states import clock
 
 from durable_host.cli.doctor import hub_check as hub_checks
 from durable_host.config.connections import parse_connection_string
-from durable_host.config.ports import reserved
 from durable_host.durable.taskhub.azure.set_aside import SetAside
+from durable_host.ports import reserved
 from durable_host.storage import QueueMessage, StorageAccount
 from durable_host.storage.azurite import connection_string as text_of
 from durable_host.storage.azurite import free_connection

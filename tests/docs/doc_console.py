@@ -27,7 +27,7 @@ from func_command import end_of, start_func
 from host_template import can_fork, fork_host
 from other_pytest import WITHOUT_OURS
 
-from durable_host.config.ports import reserved
+from durable_host.ports import reserved
 
 LIMIT = 30.0
 DEFAULT_HUB = "TestHubName"

@@ -9,8 +9,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from multidict import CIMultiDict
 
-from durable_host.config.ports import reserved
 from durable_host.http_port import HttpPort
+from durable_host.ports import reserved
 from durable_host.triggers.mcp import exchange
 
 ANSWER = {"jsonrpc": "2.0", "id": 1, "result": {}}

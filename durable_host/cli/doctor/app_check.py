@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from durable_host import ports
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.durable_client import DurableClientInput
@@ -12,7 +13,7 @@ from durable_host.bindings.unserved_output import mode_of
 from durable_host.cli.doctor import findings
 from durable_host.cli.doctor.findings import Finding
 from durable_host.cli.scaffold.languages import Language, app_language
-from durable_host.config import HostConfig, StartOptions, load, ports
+from durable_host.config import HostConfig, StartOptions, load
 from durable_host.config.host_config import HOST_JSON, read_document
 from durable_host.config.local_settings import FILE_NAME
 from durable_host.errors import ConfigurationError, HostError

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from durable_host import ports
 from durable_host.cli.durable import options
 from durable_host.cli.durable.errors import HubUnavailable, TaskHubMissing
 from durable_host.cli.durable.hub_session import HubSession, config_of, opened_for_clients
-from durable_host.config import AppSettings, HostConfig, ports
+from durable_host.config import AppSettings, HostConfig
 from durable_host.config.host_json import read as read_host_json
 from durable_host.config.start_options import SilentPresenter
 from durable_host.errors import UsageError

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import click
 import msgspec
 
+from durable_host import ports
 from durable_host.cli.colour import is_coloured
 from durable_host.cli.lines import OutputMode
 from durable_host.cli.standard_streams import separate_stdout
-from durable_host.config import AppSettings, HostConfig, hub_name, ports, retention_period
+from durable_host.config import AppSettings, HostConfig, hub_name, retention_period
 from durable_host.config.host_json import read as read_host_json
 from durable_host.config.start_options import AzuriteMode, StartOptions
 from durable_host.errors import UsageError

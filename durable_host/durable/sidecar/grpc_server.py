@@ -3,7 +3,7 @@
 import logging
 import socket
 
-from durable_host.config import ports
+from durable_host import ports
 from durable_host.durable.sidecar.service import SidecarService
 from durable_host.grpc_port import GrpcServer
 

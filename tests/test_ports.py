@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from durable_host.config import ports
+from durable_host import ports
 from durable_host.errors import EXIT_PORT, PortError
 
 
