@@ -18,7 +18,7 @@ from durable_host.config import HostConfig
 from durable_host.host.binding_registry import binding_registry
 from durable_host.host.cautions import cautions
 from durable_host.host.functions import AppFunctions, app_functions
-from durable_host.host.starts import manual_starts
+from durable_host.host.manual_starts import manual_starts
 from durable_host.host.triggers import AppTriggers, app_triggers, host_account
 from durable_host.host_id import host_id_of
 from durable_host.http_port.body_limit import configured_body_limit

@@ -13,7 +13,7 @@ from durable_host.clock import SystemClock
 from durable_host.config import HostConfig, load
 from durable_host.config.effective import effective_options
 from durable_host.host.functions import AppFunctions
-from durable_host.host.starts import manual_starts
+from durable_host.host.manual_starts import manual_starts
 from durable_host.host.summary import described
 from durable_host.invocation.datum import string
 from durable_host.invocation.invoker import Invoker, Outcome

@@ -31,7 +31,7 @@ from durable_host.web.manual_invocation import Start
 _log = logging.getLogger("Host.Triggers")
 
 MOST_SHOWN = 1024 * 1024
-"""Most bytes that are read of a streamed response, which may be endless."""
+"""The bytes to read of a streamed response, which may be endless."""
 
 
 def manual_starts(
@@ -43,9 +43,40 @@ def manual_starts(
     route_prefix: str = "",
 ) -> dict[str, Start]:
     """The starts by trigger type in lower case. Orchestrations and entities have none: clients start them."""
+    starts = _Starts(invoker, clock, accounts, settings, host_id, route_prefix)
+    return {
+        **dict.fromkeys(MCP_TRIGGERS, starts.mcp),
+        "httptrigger": starts.http,
+        "queuetrigger": starts.queue,
+        "activitytrigger": starts.activity,
+        "timertrigger": starts.timer,
+        "blobtrigger": starts.blob,
+        "warmuptrigger": starts.warmup,
+        "eventgridtrigger": starts.event,
+    }
 
-    async def activity(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
-        return await invoker.invoke(
+
+class _Starts:
+    """One method per kind of trigger; see `Start`."""
+
+    def __init__(
+        self,
+        invoker: Invoker,
+        clock: Clock,
+        accounts: Accounts,
+        settings: Mapping[str, str],
+        host_id: str,
+        route_prefix: str,
+    ) -> None:
+        self._invoker = invoker
+        self._clock = clock
+        self._accounts = accounts
+        self._settings = settings
+        self._host_id = host_id
+        self._route_prefix = route_prefix
+
+    async def activity(self, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        return await self._invoker.invoke(
             function,
             trigger_value=string(text),
             binding_data=activity_data(function, text, {}),
@@ -53,8 +84,8 @@ def manual_starts(
             invocation_id=invocation_id,
         )
 
-    async def queue(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
-        moment = offset_text(clock.now())
+    async def queue(self, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        moment = offset_text(self._clock.now())
         metadata = {
             "Id": "",
             "DequeueCount": 0,
@@ -64,7 +95,7 @@ def manual_starts(
             "NextVisibleTime": moment,
             "QueueTrigger": text,
         }
-        return await invoker.invoke(
+        return await self._invoker.invoke(
             function,
             trigger_value=string(text),
             trigger_metadata=metadata,
@@ -73,11 +104,11 @@ def manual_starts(
             invocation_id=invocation_id,
         )
 
-    async def http(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+    async def http(self, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
         if function.streams_http:
-            return await streamed(function, text, reason=reason, invocation_id=invocation_id)
+            return await self._streamed(function, text, reason=reason, invocation_id=invocation_id)
         data = HttpData("POST", f"http://localhost/admin/functions/{function.name}", body=text.encode())
-        return await invoker.invoke(
+        return await self._invoker.invoke(
             function,
             trigger_value=Datum("http", data),
             binding_data=binding_data.from_json_text(text),
@@ -85,14 +116,14 @@ def manual_starts(
             invocation_id=invocation_id,
         )
 
-    async def streamed(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+    async def _streamed(self, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
         headers = (("host", "localhost"), ("content-length", str(len(text.encode()))))
         values = binding_data.from_json_text(text)
-        path, methods = _own_path(function, route_prefix, values), methods_of(function)
+        path, methods = _own_path(function, self._route_prefix, values), methods_of(function)
         method = "POST" if "POST" in methods or not methods else methods[0]
         head = RequestHead(method=method, path=path, headers=headers, has_body=bool(text))
         exchange = CollectedExchange(head, text.encode(), MOST_SHOWN)
-        outcome = await invoker.invoke(
+        outcome = await self._invoker.invoke(
             function,
             trigger_value=NONE,
             binding_data=values,
@@ -102,41 +133,30 @@ def manual_starts(
         )
         return msgspec.structs.replace(outcome, return_value=Datum("http", exchange.reply))
 
-    async def timer(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
-        zone = zone_of(settings)
-        account = host_account(accounts)
+    async def timer(self, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        zone = zone_of(self._settings)
+        account = host_account(self._accounts)
         service = account.blobs if account is not None else None
-        info = await stored_info(function, schedule_of(function.trigger, zone), zone, service, host_id)
-        return await invoke_timer(invoker, function, info, reason=reason, invocation_id=invocation_id)
+        info = await stored_info(function, schedule_of(function.trigger, zone), zone, service, self._host_id)
+        return await invoke_timer(self._invoker, function, info, reason=reason, invocation_id=invocation_id)
 
-    async def blob(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
-        target = target_of(function, accounts)
+    async def blob(self, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        target = target_of(function, self._accounts)
         try:
             container, found = await named_blob(target, text)
         except BlobNotThere as error:
             _log.error("The function '%s' was not run: %s %s", function.name, error, error.remedy or "")
             raise
-        return await invoke_blob(invoker, target, container, found, reason=reason, invocation_id=invocation_id)
+        return await invoke_blob(self._invoker, target, container, found, reason=reason, invocation_id=invocation_id)
 
-    async def warmup(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
-        return await invoke_warmup(invoker, function, reason=reason, invocation_id=invocation_id)
+    async def warmup(self, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        return await invoke_warmup(self._invoker, function, reason=reason, invocation_id=invocation_id)
 
-    async def mcp(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
-        return await invoke_by_hand(invoker, function, text, reason=reason, invocation_id=invocation_id)
+    async def mcp(self, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        return await invoke_by_hand(self._invoker, function, text, reason=reason, invocation_id=invocation_id)
 
-    async def event(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
-        return await invoke_text(invoker, function, text, reason=reason, invocation_id=invocation_id)
-
-    return {
-        **dict.fromkeys(MCP_TRIGGERS, mcp),
-        "httptrigger": http,
-        "queuetrigger": queue,
-        "activitytrigger": activity,
-        "timertrigger": timer,
-        "blobtrigger": blob,
-        "warmuptrigger": warmup,
-        "eventgridtrigger": event,
-    }
+    async def event(self, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        return await invoke_text(self._invoker, function, text, reason=reason, invocation_id=invocation_id)
 
 
 def _own_path(function: FunctionMetadata, prefix: str, values: Mapping[str, Any]) -> str:
