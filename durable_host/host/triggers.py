@@ -1,6 +1,7 @@
 """Builds the listeners of an app, for queues, blobs and timers, from its functions."""
 
 import platform
+from collections.abc import Iterator
 
 import msgspec
 
@@ -56,30 +57,11 @@ def app_triggers(
 ) -> AppTriggers:
     """Build the listeners. They do not listen yet."""
     host_id, instance = host_id_of(config.root, config.settings), instance_id(platform.node())
-    listeners: list[PlannedListener] = []
-    for function in functions.of_trigger("queuetrigger"):
-        trigger = QueueTrigger(function, invoker, accounts, config.host.queues, signals)
-        key = (function.trigger, _connection(function, accounts), config.host.queues)
-        listeners.append(PlannedListener(f"Functions.{function.name}", key, trigger.listener))
-    for function in functions.of_trigger("warmuptrigger"):
-        warmup = WarmupTrigger(function, invoker)
-        listeners.append(PlannedListener(f"Functions.{function.name}", function.trigger, warmup))
-    if timers := functions.of_trigger("timertrigger"):
-        account = host_account(accounts)
-        zone = zone_of(config.settings)
-        for function in timers:
-            timer = TimerTrigger(
-                function,
-                invoker,
-                zone=zone,
-                clock=clock or SystemClock(),
-                service=account.blobs if account is not None else None,
-                host_id=host_id,
-                instance_id=instance,
-            )
-            reload = object() if runs_on_startup(function.trigger) else None
-            key = (function.trigger, zone.name, host_id, account.connection if account is not None else None, reload)
-            listeners.append(PlannedListener(f"Functions.{function.name}", key, timer.listener, exclusive=True))
+    listeners = [
+        *_queue_listeners(functions, invoker, accounts, config, signals),
+        *_warmup_listeners(functions, invoker),
+        *_timer_listeners(functions, invoker, accounts, config, clock or SystemClock(), host_id, instance),
+    ]
     topics = functions.of_trigger("eventgridtrigger")
     event_grid = EventGridWebhook(topics, invoker) if topics else None
     blobs = functions.of_trigger("blobtrigger")
@@ -102,6 +84,49 @@ def app_triggers(
         listeners.append(PlannedListener("WebJobs.Internal.Blobs", key, triggers.scanner, exclusive=True))
     listeners.append(PlannedListener("WebJobs.Internal.Blobs.Queue", key, triggers.queue))
     return AppTriggers(tuple(listeners), BlobWebhook(triggers.targets, triggers.enqueue), event_grid)
+
+
+def _queue_listeners(
+    functions: AppFunctions, invoker: Invoker, accounts: Accounts, config: HostConfig, signals: QueueSignals
+) -> Iterator[PlannedListener]:
+    for function in functions.of_trigger("queuetrigger"):
+        trigger = QueueTrigger(function, invoker, accounts, config.host.queues, signals)
+        key = (function.trigger, _connection(function, accounts), config.host.queues)
+        yield PlannedListener(f"Functions.{function.name}", key, trigger.listener)
+
+
+def _warmup_listeners(functions: AppFunctions, invoker: Invoker) -> Iterator[PlannedListener]:
+    for function in functions.of_trigger("warmuptrigger"):
+        yield PlannedListener(f"Functions.{function.name}", function.trigger, WarmupTrigger(function, invoker))
+
+
+def _timer_listeners(
+    functions: AppFunctions,
+    invoker: Invoker,
+    accounts: Accounts,
+    config: HostConfig,
+    clock: Clock,
+    host_id: str,
+    instance: str,
+) -> Iterator[PlannedListener]:
+    timers = functions.of_trigger("timertrigger")
+    if not timers:
+        return
+    account = host_account(accounts)
+    zone = zone_of(config.settings)
+    for function in timers:
+        timer = TimerTrigger(
+            function,
+            invoker,
+            zone=zone,
+            clock=clock,
+            service=account.blobs if account is not None else None,
+            host_id=host_id,
+            instance_id=instance,
+        )
+        reload = object() if runs_on_startup(function.trigger) else None
+        key = (function.trigger, zone.name, host_id, account.connection if account is not None else None, reload)
+        yield PlannedListener(f"Functions.{function.name}", key, timer.listener, exclusive=True)
 
 
 def _connection(function: FunctionMetadata, accounts: Accounts) -> Connection:
