@@ -1,6 +1,6 @@
-"""Finds mistakes in functions, and disabled functions.
+"""Finds mistakes in the names and bindings of functions.
 
-Source: docs/protocol/functions-host-app.md#binding-checks, docs/protocol/functions-host-app.md#disabled-functions
+Source: docs/protocol/functions-host-app.md#binding-checks
 """
 
 import re
@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
 
-from durable_host.config.settings import is_true
 from durable_host.config.suggestion import closest
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 
@@ -82,9 +81,3 @@ def _mistake_in_values(binding: Binding) -> str | None:
 
 def _is_list_of_texts(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in cast("list[Any]", value))
-
-
-def is_disabled(function: FunctionMetadata, settings: Mapping[str, str]) -> bool:
-    """Whether `AzureWebJobs.<Fn>.Disabled` or `AzureWebJobs_<Fn>_Disabled` is set. function.json is not considered."""
-    names = (f"AzureWebJobs.{function.name}.Disabled", f"AzureWebJobs_{function.name}_Disabled")
-    return next((is_true(settings, name) for name in names if name in settings), False)

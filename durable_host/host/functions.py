@@ -3,6 +3,7 @@
 One function in error never stops the others.
 
 Source: docs/protocol/functions-host-app.md#binding-checks,
+    docs/protocol/functions-host-app.md#disabled-functions,
     docs/protocol/functions-host-app.md#order-and-selection,
     docs/protocol/functions-host-expressions.md#settings-in-bindings
 """
@@ -17,10 +18,10 @@ from durable_host.bindings.queue_text import InvalidQueueName, queue_name
 from durable_host.config import HostConfig
 from durable_host.config.connections import require, require_name, resolve
 from durable_host.config.expressions import parse
-from durable_host.config.settings import AppSettings, resolve_percent
+from durable_host.config.settings import AppSettings, is_true, resolve_percent
 from durable_host.errors import HostError
 from durable_host.host.binding_types import has_own_extensions, unregistered
-from durable_host.host.function_mistakes import find_mistake, is_disabled
+from durable_host.host.function_mistakes import find_mistake
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
 from durable_host.triggers.blob.target import blob_pattern
 from durable_host.triggers.mcp.catalog import LITERAL_TEXTS, MCP_TRIGGERS, McpCatalog, mcp_catalog
@@ -132,27 +133,13 @@ class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
 def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Binding], bool]) -> AppFunctions:
     """Sort the indexed functions into served ones, disabled ones, and those that do not run."""
     allowed = None if config.host.functions is None else {name.casefold() for name in config.host.functions}
+    mistake_in = _mistake_finder(config)
     served: list[FunctionMetadata] = []
     disabled: list[FunctionMetadata] = []
-    seen: list[FunctionMetadata] = []
+    errors, seen = _load_errors(index, mistake_in)
     excluded = list(index.excluded)
     not_served: dict[str, str] = {}
-    errors: list[FunctionProblem] = []
-    has_bundle, brings_extensions = "extensionBundle" in config.host.raw, has_own_extensions(config.root)
-
-    def mistake_in(function: FunctionMetadata) -> str | None:
-        if (mistake := find_mistake(function)) is not None or brings_extensions:
-            return mistake
-        return unregistered((binding.type for binding in function.bindings), has_bundle=has_bundle)
-
-    for error in index.errors:
-        function = _of_function_json(error, index.model)
-        if function is not None and (mistake := mistake_in(function)) is not None:
-            errors.append(FunctionProblem(function=function.name, message=mistake))
-            seen.append(function)
-        elif error.function is not None:
-            errors.append(error)
-    for function in sorted(index.functions, key=lambda function: function.name.upper()):
+    for function in sorted(index.functions, key=_order):
         if allowed is not None and function.name.casefold() not in allowed:
             excluded.append(function.name)
             continue
@@ -176,12 +163,50 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
         disabled=tuple(disabled),
         not_served=not_served,
         errors=tuple(errors),
-        all=tuple(sorted(seen, key=lambda function: function.name.upper())),
+        all=tuple(sorted(seen, key=_order)),
         excluded=tuple(excluded),
         model=index.model,
         mcp=catalog,
     )
     return functions.with_errors(mistakes) if mistakes else functions
+
+
+def is_disabled(function: FunctionMetadata, settings: Mapping[str, str]) -> bool:
+    """Whether `AzureWebJobs.<Fn>.Disabled` or `AzureWebJobs_<Fn>_Disabled` is set. function.json is not considered."""
+    names = (f"AzureWebJobs.{function.name}.Disabled", f"AzureWebJobs_{function.name}_Disabled")
+    return next((is_true(settings, name) for name in names if name in settings), False)
+
+
+def _order(function: FunctionMetadata) -> str:
+    return function.name.upper()
+
+
+def _mistake_finder(config: HostConfig) -> Callable[[FunctionMetadata], str | None]:
+    """Returns the mistake in a function, or None. An app with its own extensions may have bindings of any type."""
+    has_bundle, brings_extensions = "extensionBundle" in config.host.raw, has_own_extensions(config.root)
+
+    def mistake_in(function: FunctionMetadata) -> str | None:
+        if (mistake := find_mistake(function)) is not None or brings_extensions:
+            return mistake
+        return unregistered((binding.type for binding in function.bindings), has_bundle=has_bundle)
+
+    return mistake_in
+
+
+def _load_errors(
+    index: IndexResult, mistake_in: Callable[[FunctionMetadata], str | None]
+) -> tuple[list[FunctionProblem], list[FunctionMetadata]]:
+    """The errors of functions that did not load, and the functions whose function.json explains that."""
+    errors: list[FunctionProblem] = []
+    seen: list[FunctionMetadata] = []
+    for error in index.errors:
+        function = _of_function_json(error, index.model)
+        if function is not None and (mistake := mistake_in(function)) is not None:
+            errors.append(FunctionProblem(function=function.name, message=mistake))
+            seen.append(function)
+        elif error.function is not None:
+            errors.append(error)
+    return errors, seen
 
 
 def _of_function_json(error: FunctionProblem, model: str) -> FunctionMetadata | None:
