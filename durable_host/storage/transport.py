@@ -146,13 +146,7 @@ class HttpChannel:
         Raises the StorageError for the response's status, unless it is below 300 or in `expect`.
         """
         path = self.base_path + path
-        authorization = self._authorization
-        tail = authorization.query_tail
-        if query:
-            text = "&".join([f"{name}={quote(value, safe='')}" for name, value in query])
-            url = URL(f"{self._origin}{path}?{text}&{tail}" if tail else f"{self._origin}{path}?{text}", encoded=True)
-        else:
-            url = URL(f"{self._origin}{path}?{tail}" if tail else f"{self._origin}{path}", encoded=True)
+        url = self._url(path, query)
         options: dict[str, Any] = {}
         if len(body) > _BYTES_PER_SECOND:
             total = ANSWER_TIMEOUT + len(body) / _BYTES_PER_SECOND
@@ -160,10 +154,7 @@ class HttpChannel:
         attempt = 0
         after_retry = False
         while True:
-            signed = dict(headers) if headers else {}
-            if not authorization.is_ready():
-                await authorization.prepare()
-            authorization.authorize(method, path, query, signed, len(body))
+            signed = await self._signed(method, path, query, headers, len(body))
             self.requests += 1
             watch = self._standstill.watch(self._name, STALL_SECONDS + len(body) / _BYTES_PER_SECOND)
             try:
@@ -195,6 +186,22 @@ class HttpChannel:
             await self._pause(RETRY_DELAYS[attempt])
             attempt += 1
 
+    def _url(self, path: str, query: Query) -> URL:
+        parts = [f"{name}={quote(value, safe='')}" for name, value in query]
+        if tail := self._authorization.query_tail:
+            parts.append(tail)
+        return URL(f"{self._origin}{path}?{'&'.join(parts)}" if parts else f"{self._origin}{path}", encoded=True)
+
+    async def _signed(
+        self, method: str, path: str, query: Query, headers: dict[str, str] | None, length: int
+    ) -> dict[str, str]:
+        """A copy of `headers` with the authorization, which expires: each attempt needs its own."""
+        signed = dict(headers) if headers else {}
+        if not self._authorization.is_ready():
+            await self._authorization.prepare()
+        self._authorization.authorize(method, path, query, signed, length)
+        return signed
+
     def error(self, reply: StorageResponse, path: str) -> StorageError:
         """The error for a response. It contains the path without the query string."""
         code = reply.headers.get("x-ms-error-code") or _first(_XML_CODE, reply.body) or _first(_JSON_CODE, reply.body)
@@ -220,8 +227,8 @@ class HttpChannel:
 
 
 def _payload(body: bytes) -> Any:
-    """Return what the session sends. aiohttp (TLS) sends a file in pieces, so that encryption does not block the event
-    loop; `PlainHttp` sends the whole body, as the system takes it.
+    """The body as the session takes it. aiohttp (TLS) sends a file in pieces, so that encryption does not block the
+    event loop; `PlainHttp` sends the whole body.
     """
     if len(body) > _PIECEMEAL:
         return BytesIO(body)
