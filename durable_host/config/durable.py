@@ -92,7 +92,7 @@ class DurableOptions(msgspec.Struct, frozen=True, kw_only=True):
     version_failure_strategy: str = "Reject"
     """`Reject` or `Fail`."""
     keeps_gates: bool = True
-    """Not in host.json: see config.gates."""
+    """Not in host.json: see config.gates_setting."""
     retain: float | None = None
     """Not in Azure: seconds after which ended instances are purged; None keeps them."""
     chaos: ChaosSetting | None = None

@@ -14,6 +14,7 @@ import msgspec
 
 from durable_host.config import gates_setting, host_json, local_settings, log_levels, retention_period
 from durable_host.config.chaos_setting import chosen_chaos
+from durable_host.config.durable import DurableOptions
 from durable_host.config.host_json import HostJson
 from durable_host.config.hub_place import place_of
 from durable_host.config.local_settings import LocalSettings
@@ -85,39 +86,46 @@ def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overr
     place = place_of(settings, overrides.task_hub)
     runtime = runtime_of(root, settings, warnings)
     host = host_json.read(content, HOST_JSON, lookup, warnings, user_log_level, place, runtime)
-    if not gates_setting.are_kept(settings):
-        host = msgspec.structs.replace(host, durable=msgspec.structs.replace(host.durable, keeps_gates=False))
-        if (note := gates_setting.lifted_note(settings, host.durable.storage)) is not None:
-            warnings.append(note)
-    retain = retention_period.chosen(settings, overrides.retain, host.durable.retain)
-    if retain != host.durable.retain:
-        host = msgspec.structs.replace(host, durable=msgspec.structs.replace(host.durable, retain=retain))
-    chaos = chosen_chaos(host.durable.chaos, settings, overrides)
-    if chaos != host.durable.chaos:
-        host = msgspec.structs.replace(host, durable=msgspec.structs.replace(host.durable, chaos=chaos))
-    if overrides.functions:
-        host = msgspec.structs.replace(host, functions=overrides.functions)
-    cors = overrides.cors if overrides.cors is not None else local.cors or ""
-    origins = tuple(origin.strip().rstrip("/") for origin in cors.split(",") if origin.strip())
+    durable = _chosen_durable(host.durable, settings, overrides, warnings)
+    functions = overrides.functions or host.functions
+    host = msgspec.structs.replace(host, durable=durable, functions=functions)
     credentials = local.cors_credentials if overrides.cors_credentials is None else overrides.cors_credentials
+    return HostConfig(
+        root=root,
+        settings=settings.with_default(_USER_LEVEL, user_log_level or "Information"),
+        host=host,
+        port=port,
+        address=overrides.address or local.address or DEFAULT_ADDRESS,
+        cors=_cors_origins(overrides.cors if overrides.cors is not None else local.cors or "", credentials),
+        cors_credentials=credentials,
+        warnings=tuple(warnings),
+        runtime=runtime,
+    )
+
+
+def _chosen_durable(
+    durable: DurableOptions, settings: AppSettings, overrides: Overrides, warnings: list[str]
+) -> DurableOptions:
+    """The options with what the command line and the settings override."""
+    keeps_gates = gates_setting.are_kept(settings)
+    if not keeps_gates and (note := gates_setting.lifted_note(settings, durable.storage)) is not None:
+        warnings.append(note)
+    return msgspec.structs.replace(
+        durable,
+        keeps_gates=keeps_gates,
+        retain=retention_period.chosen(settings, overrides.retain, durable.retain),
+        chaos=chosen_chaos(durable.chaos, settings, overrides),
+    )
+
+
+def _cors_origins(text: str, credentials: bool) -> tuple[str, ...]:
+    origins = tuple(origin.strip().rstrip("/") for origin in text.split(",") if origin.strip())
     if credentials and "*" in origins:
         raise UsageError(
             "CORS credentials cannot be allowed for every origin ('*').",
             remedy="Name the origins: --cors http://localhost:3000 --cors-credentials",
         )
-    return HostConfig(
-        root=root,
-        settings=settings.with_default(
-            "AzureFunctionsJobHost__logging__logLevel__Function", user_log_level or "Information"
-        ),
-        host=host,
-        port=port,
-        address=overrides.address or local.address or DEFAULT_ADDRESS,
-        cors=origins,
-        cors_credentials=credentials,
-        warnings=tuple(warnings),
-        runtime=runtime,
-    )
+    return origins
 
 
 def pinned(config: HostConfig, port: int) -> HostConfig:
