@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, cast
@@ -82,13 +82,7 @@ def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> 
       func exec --no-azurite -- sh -c 'curl -f "$FUNC_BASE_URL/api/hello"'
     """
     verbose = bool(given["verbose"] or cast("dict[str, Any]", ctx.find_root().obj or {}).get("verbose"))
-    program = shutil.which(command[0])
-    if program is None:
-        raise CommandMissing(
-            f"There is no command '{command[0]}'.",
-            cause="It is neither a program on PATH nor an executable file.",
-            remedy="func exec -- COMMAND ARGUMENTS",
-        )
+    program = _program(command[0])
     if given["script_root"]:
         ctx.find_root().obj = {**(ctx.find_root().obj or {}), "script_root": given["script_root"]}
     root = app_root(ctx)
@@ -108,11 +102,7 @@ def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> 
             owns_azurite = _start_azurite(config, mode, cleanup)
             if not owns_azurite and not given["keep_hub"]:
                 cleanup.callback(_delete_hub, config, hub)
-            arguments = ["--port", str(given["port"]), "--script-root", str(root)]
-            arguments += ["--azurite", "off" if owns_azurite else mode]
-            for option in ("python", "node"):
-                arguments += [f"--{option}", given[option]] if given[option] else []
-            arguments += ["--verbose"] if verbose else []
+            arguments = _host_arguments(root, given, azurite="off" if owns_azurite else mode, verbose=verbose)
             host = HostProcess(arguments, environ=environ, folder=Path.cwd(), log=_log(verbose))
             cleanup.callback(host.stop)
             patience = _WITH_BUILD if is_to_build(config) else _WITHOUT_BUILD
@@ -132,6 +122,25 @@ def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> 
         finally:
             signals.ignored = True
     return code
+
+
+def _program(name: str) -> str:
+    program = shutil.which(name)
+    if program is None:
+        raise CommandMissing(
+            f"There is no command '{name}'.",
+            cause="It is neither a program on PATH nor an executable file.",
+            remedy="func exec -- COMMAND ARGUMENTS",
+        )
+    return program
+
+
+def _host_arguments(root: Path, given: Mapping[str, Any], *, azurite: str, verbose: bool) -> list[str]:
+    """The options of `func start`."""
+    arguments = ["--port", str(given["port"]), "--script-root", str(root), "--azurite", azurite]
+    for option in ("python", "node"):
+        arguments += [f"--{option}", given[option]] if given[option] else []
+    return [*arguments, "--verbose"] if verbose else arguments
 
 
 def _run(command: Sequence[str], environ: dict[str, str], signals: Signals) -> int:

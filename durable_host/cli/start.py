@@ -7,8 +7,9 @@ import gc
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
 
@@ -23,6 +24,9 @@ from durable_host.config.hub_place import CHOICES
 from durable_host.config.overrides import Overrides
 from durable_host.config.start_options import AzuriteMode, StartOptions
 from durable_host.errors import EXIT_STOPPED, ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from durable_host.config import HostConfig
 
 USUAL_PORT: Final = 0
 _IGNORED_FLAGS: Final = {
@@ -236,14 +240,11 @@ def _run(
         debug=debug,
     )
     with console:
-        logger = logging.getLogger("Host.Startup")
-        if no_build and not first_build.is_to_build(config):
-            ignored = [*ignored, "--no-build is ignored: there is nothing to build."]
-        if overrides.chaos_seed is not None and config.host.durable.chaos is None:
-            ignored = [*ignored, "--chaos-seed is ignored: there is no --chaos."]
-        exposed = exposure_warning(config.address, asks_for_keys=options.enable_auth)
-        for sentence in (*ignored, *config.warnings, *([exposed] if exposed else [])):
-            logger.warning("%s", sentence)
+        warnings = [*ignored, *_ignored_here(config, overrides, no_build=no_build), *config.warnings]
+        if (exposed := exposure_warning(config.address, asks_for_keys=options.enable_auth)) is not None:
+            warnings.append(exposed)
+        for warning in warnings:
+            logging.getLogger("Host.Startup").warning("%s", warning)
         from durable_host.host import run_host
 
         if options.debug_port == USUAL_PORT:
@@ -255,6 +256,16 @@ def _run(
             presenter.progress(note)
         options = msgspec.structs.replace(options, presenter=presenter)
         return run_host(config, first_build.with_build(config, options, no_build=no_build))
+
+
+def _ignored_here(config: "HostConfig", overrides: Overrides, *, no_build: bool) -> Iterator[str]:
+    """A sentence for each option that has no effect for this app."""
+    from durable_host.cli import first_build
+
+    if no_build and not first_build.is_to_build(config):
+        yield "--no-build is ignored: there is nothing to build."
+    if overrides.chaos_seed is not None and config.host.durable.chaos is None:
+        yield "--chaos-seed is ignored: there is no --chaos."
 
 
 def _is_ci() -> bool:
