@@ -85,19 +85,11 @@ class BlobTriggers:
             changed=self.scanner.notify,
             most_tries=options.poison_blob_threshold,
         )
-        most = options.max_degree_of_parallelism
-        batch = min(32, most // 2 + 1)
         self.queue = QueueListener(
             queue=self._queue_name,
             account=account_key(self._host),
             service=self._host.queues,
-            options=QueueOptions(
-                batch_size=batch,
-                new_batch_threshold=max(0, most - batch),
-                max_polling_interval=queues.max_polling_interval,
-                max_dequeue_count=_UNLIMITED,
-                message_encoding=queues.message_encoding,
-            ),
+            options=_internal_queue_options(options, queues),
             signals=signals,
             run=delivery.deliver,
             hold=HOLD_ON_DEVELOPMENT_ACCOUNT if self._host.connection.is_development else HOLD,
@@ -130,6 +122,19 @@ class BlobTriggers:
         except Exception:
             _log.exception("The blob '%s/%s' could not be run.", container, name)
             raise
+
+
+def _internal_queue_options(options: BlobOptions, queues: QueueOptions) -> QueueOptions:
+    """At most `max_degree_of_parallelism` messages run at a time. `BlobDelivery` counts the tries itself."""
+    most = options.max_degree_of_parallelism
+    batch = min(32, most // 2 + 1)
+    return QueueOptions(
+        batch_size=batch,
+        new_batch_threshold=max(0, most - batch),
+        max_polling_interval=queues.max_polling_interval,
+        max_dequeue_count=_UNLIMITED,
+        message_encoding=queues.message_encoding,
+    )
 
 
 async def invoke_blob(
