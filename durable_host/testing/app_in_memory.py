@@ -13,12 +13,14 @@ from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.dashboard.sources import HubSource
 from durable_host.durable.api import DurableClient
+from durable_host.durable.taskhub.port import TaskHub
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.host.durable_services import DurableServices
 from durable_host.host.listeners import Listeners
 from durable_host.host.served_app import AppParts, ServedApp, report_problems, served_app
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invoker import Invoker
+from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.testing.bounded_code import BoundedCode, with_bound
 from durable_host.testing.chaos.chaos_run import active_run
 from durable_host.testing.chaos.chaos_stage import ChaosStage
@@ -221,33 +223,14 @@ class AppInMemory:
         )
         app = self._app = served_app(parts, self._config, index)
         report_problems(app)
-        functions = app.functions.served if self._keeps_accounts else functions_with_doubles(app.functions)
         language = language_of(self._config.runtime, index.sdk_versions)
-        doubles = self._doubles = Doubles(double_names(functions), language)
-        bound = self.clock.bound
+        doubles = self._doubles = Doubles(double_names(self._functions_of(app)), language)
         pipeline = with_stand_ins(app.pipeline, doubles, self._config.runtime, app.functions.not_served)
-        self._invoker.adopt(with_bound(pipeline, bound, self._calls))
+        self._invoker.adopt(with_bound(pipeline, self.clock.bound, self._calls))
         hub = SqliteTaskHub(":memory:", self._config.host.durable.hub_name, self.clock)
         run = active_run()
         chaos = self._chaos = ChaosStage(run, hub, self.clock) if run is not None else None
-        durable = self._durable = DurableServices(
-            self._config,
-            app.accounts,
-            self._pool,
-            self._invoker,
-            functions,
-            absent=tuple(one for one in app.functions.absent if one.name not in {known.name for known in functions}),
-            sdk_versions=index.sdk_versions,
-            base_url=BASE_URL,
-            function_timeout=app.pipeline.function_timeout,
-            key=await self.web.durable_key(),
-            grpc_port=None,
-            rpc_ports=self._rpc_ports,
-            clock=self.clock,
-            hub=chaos.hub if chaos is not None else hub,
-            http=lambda: RecordedHttpCalls(doubles, self.clock.busy, self.web.connector),
-            around_code=lambda code: BoundedCode(code if chaos is None else chaos.code(code), bound, self._calls),
-        )
+        durable = self._durable = await self._durable_services(app, hub if chaos is None else chaos.hub)
         self._ending.push_async_callback(durable.close)
         self._ending.push_async_callback(durable.stop, _GRACE)
         await durable.start()
@@ -261,6 +244,31 @@ class AppInMemory:
             self._ending.push_async_callback(listeners.stop, _GRACE)
             listeners.replace(app.triggers.listeners)
         await self.clock.settle()
+
+    def _functions_of(self, app: ServedApp) -> tuple[FunctionMetadata, ...]:
+        return app.functions.served if self._keeps_accounts else functions_with_doubles(app.functions)
+
+    async def _durable_services(self, app: ServedApp, hub: TaskHub) -> DurableServices:
+        functions, chaos, bound = self._functions_of(app), self._chaos, self.clock.bound
+        names = {function.name for function in functions}
+        return DurableServices(
+            self._config,
+            app.accounts,
+            self._pool,
+            self._invoker,
+            functions,
+            absent=tuple(one for one in app.functions.absent if one.name not in names),
+            sdk_versions=self._index.sdk_versions,
+            base_url=BASE_URL,
+            function_timeout=app.pipeline.function_timeout,
+            key=await self.web.durable_key(),
+            grpc_port=None,
+            rpc_ports=self._rpc_ports,
+            clock=self.clock,
+            hub=hub,
+            http=lambda: RecordedHttpCalls(self.doubles, self.clock.busy, self.web.connector),
+            around_code=lambda code: BoundedCode(code if chaos is None else chaos.code(code), bound, self._calls),
+        )
 
     async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
         assert self._durable is not None
