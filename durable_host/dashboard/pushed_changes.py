@@ -14,7 +14,7 @@ from aiohttp import web
 
 from durable_host.dashboard.api_errors import DashboardError
 from durable_host.dashboard.dashboard_headers import HEADERS
-from durable_host.http_port import wait_lost
+from durable_host.http_port import wait_disconnected
 
 MOST_IDS = 100
 MOST_PAGES = 64
@@ -166,7 +166,7 @@ class Changes:
             headers={**HEADERS, "Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store"}
         )
         self._streams.add(stream)
-        watch = asyncio.ensure_future(wait_lost(request))
+        watch = asyncio.ensure_future(wait_disconnected(request))
         watch.add_done_callback(lambda _: stream.close())
         try:
             if len(self._streams) == 1:

@@ -112,7 +112,7 @@ class ProxiedCall:
         those of the exchange for a response that cannot be sent. If the caller is cancelled, so is the invocation.
         """
         forwarding = asyncio.create_task(self._forward())
-        watching = asyncio.create_task(self._exchange.wait_gone())
+        watching = asyncio.create_task(self._exchange.wait_disconnected())
         try:
             await asyncio.wait((forwarding, watching, self._answer), return_when=asyncio.FIRST_COMPLETED)
             if self._has_failed() and not self.is_unrouted:

@@ -5,7 +5,7 @@ It handles connections, time limits, size limits, and requests that are not vali
 
 from durable_host.http_port.body_limit import body_limit, read_body, too_large
 from durable_host.http_port.express import ExpressAnswer, PlainRequest, plain_response
-from durable_host.http_port.http_connection import ConnectionTimes, wait_lost
+from durable_host.http_port.http_connection import ConnectionTimes, wait_disconnected
 from durable_host.http_port.tcp_port import BODY_MISTAKES, HttpPort, body_refusal, guarded, is_readable
 
 __all__ = [
@@ -21,5 +21,5 @@ __all__ = [
     "plain_response",
     "read_body",
     "too_large",
-    "wait_lost",
+    "wait_disconnected",
 ]

@@ -1,7 +1,7 @@
 """Plain requests, which a connection answers without aiohttp's request, task and response objects.
 
-aiohttp's objects take a fifth of the host's time for an HTTP request. A function gets the same data of a plain request
-as of aiohttp's request, and the client gets the same bytes.
+aiohttp's objects take a fifth of the host's time for an HTTP request. A function gets the same data from a plain
+request as from aiohttp's, and the client gets the same bytes.
 """
 
 from collections.abc import Callable, Coroutine
@@ -21,9 +21,9 @@ LONGEST_HEADER = 32_768
 MOST_HEADERS = 100
 """The most headers of a request, as in Azure's web server."""
 LONGEST_BODY = 65_536
-"""Of a plain request."""
+"""Bytes in the body of a plain request."""
 LONGEST_COPY = 524_288
-"""Of the body of a plain response: for a longer one, a copy takes more time than aiohttp's objects."""
+"""Bytes in the body of a plain response: copying a longer one takes more time than aiohttp's objects."""
 
 
 class PlainRequest:
@@ -82,10 +82,7 @@ def plain_request(message: RawRequestMessage, body: StreamReader) -> PlainReques
 
 
 def plain_response(method: str, status: int, headers: CIMultiDict[str], body: bytes) -> bytes | None:
-    """Head and body of the response; None if it differs from what a function returned in more than three headers.
-
-    None also for a long body.
-    """
+    """Head and body of the response; None for a long body, or if more than three headers would have to be added."""
     if len(body) > LONGEST_COPY or must_be_empty_body(method, status) or hdrs.CONTENT_LENGTH in headers:
         return None
     lines = [f"HTTP/1.1 {status} {REASON_PHRASES.get(status, '')}"]

@@ -20,8 +20,8 @@ _NEEDED = (
 )
 
 
-def is_possible() -> bool:
-    """Whether this version of aiohttp has all that an `ExpressConnection` with `express` uses."""
+def is_supported() -> bool:
+    """Whether this version of aiohttp has the private members that an `ExpressConnection` uses."""
     return hasattr(HttpRequestParser, "message_consumed") and all(hasattr(web.RequestHandler, name) for name in _NEEDED)
 
 
@@ -43,7 +43,7 @@ class ExpressConnection(web.RequestHandler):
         if self._express is None:
             return await usual
         try:
-            while await _goes_on(usual, lambda awaited: awaited is not None and awaited is self._waiter):
+            while await _runs_until_idle(usual, lambda awaited: awaited is not None and awaited is self._waiter):
                 assert self._waiter is not None
                 await self._waiter
                 while (answer := self._next_answer(self._express)) is not None:
@@ -160,7 +160,7 @@ def _in_own_context(answer: ExpressAnswer) -> Generator[Any, Any, bytes | web.St
 
 
 @types.coroutine
-def _goes_on(usual: Coroutine[Any, Any, None], is_idle: Callable[[Any], bool]) -> Generator[Any, Any, bool]:
+def _runs_until_idle(usual: Coroutine[Any, Any, None], is_idle: Callable[[Any], bool]) -> Generator[Any, Any, bool]:
     """Run aiohttp's loop until it waits for the next request. False if it has ended."""
     resume = usual.send
     value: Any = None

@@ -46,7 +46,7 @@ class HttpConnection(ExpressConnection):
         self._why_lost = "The client closed the connection."
         self._watchers = 0
 
-    async def wait_lost(self) -> str:
+    async def wait_disconnected(self) -> str:
         """Wait until the client closes the connection or `give_up` is called, and return the reason.
 
         During the wait, a client that closes its side counts as disconnected.
@@ -62,7 +62,7 @@ class HttpConnection(ExpressConnection):
             self._watchers -= 1
 
     def give_up(self, why: str) -> None:
-        """End `wait_lost`."""
+        """End `wait_disconnected`."""
         if self._lost is not None and not self._lost.is_set():
             self._why_lost = why
             self._lost.set()
@@ -179,8 +179,8 @@ def _status_of(error: BaseException | None, line_size: int) -> int | None:
     return None
 
 
-async def wait_lost(request: web.Request) -> str:
-    """Wait until the client closes the connection of a request; see `HttpConnection.wait_lost`."""
+async def wait_disconnected(request: web.Request) -> str:
+    """Wait until the client closes the connection of a request; see `HttpConnection.wait_disconnected`."""
     connection = request.protocol
     assert isinstance(connection, HttpConnection)
-    return await connection.wait_lost()
+    return await connection.wait_disconnected()

@@ -10,7 +10,7 @@ from aiohttp.http import RawRequestMessage
 
 from durable_host.http_port.body_limit import too_large
 from durable_host.http_port.express import LONGEST_HEADER, MOST_HEADERS, Express, PlainRequest
-from durable_host.http_port.express_connection import is_possible
+from durable_host.http_port.express_connection import is_supported
 from durable_host.http_port.http_connection import ConnectionTimes, HttpConnection
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -20,8 +20,8 @@ class HttpPort:
     """Listens from `start_listening` to `stop_listening`, and answers running requests until `close`.
 
     `handler` gets all requests for `path` and below; other requests get a 404. `body_limit` limits the bytes that
-    `request.read()` reads. `express` may answer plain requests instead of `handler`, if the installed aiohttp has what
-    that takes. Raises ValueError for `express` together with `path`, which would not be checked.
+    `request.read()` reads. `express` may answer plain requests instead of `handler`, if the installed aiohttp
+    supports it. Raises ValueError for `express` together with `path`, which would not be checked.
     """
 
     def __init__(
@@ -35,13 +35,13 @@ class HttpPort:
         express: Express | None = None,
     ) -> None:
         if path and express is not None:
-            raise ValueError("A port with a path has no short way.")
+            raise ValueError("'express' cannot be combined with 'path'.")
         self._handler = handler
         self._body_limit = body_limit
         self._close_within = close_within
         self._path = path
         self._times = times or ConnectionTimes()
-        self._express = express if is_possible() else None
+        self._express = express if is_supported() else None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: web.ServerRunner | None = None
         self._listener: asyncio.Server | None = None

@@ -54,7 +54,7 @@ class HttpExchange(Protocol):
         """The next piece of the request body; empty at the end."""
         ...
 
-    async def wait_gone(self) -> str:
+    async def wait_disconnected(self) -> str:
         """Wait until the client disconnects, and return the reason as a sentence."""
         ...
 
@@ -84,7 +84,7 @@ class CollectedExchange:
         body, self._body = self._body, b""
         return body
 
-    async def wait_gone(self) -> str:
+    async def wait_disconnected(self) -> str:
         """Wait until cancelled: there is no client that disconnects."""
         return await asyncio.get_running_loop().create_future()
 

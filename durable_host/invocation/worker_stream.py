@@ -99,7 +99,7 @@ class WorkerStream:
             self._send({"k": "chunk", "i": self._id}, blob)
 
     async def _watch_client(self) -> None:
-        reason = await self._exchange.wait_gone()
+        reason = await self._exchange.wait_disconnected()
         if not self._is_complete:
             self._hang_up(ClientGone(reason))
 

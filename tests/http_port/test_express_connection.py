@@ -36,7 +36,7 @@ HEAD = b"Host: localhost\r\n\r\n"
 class World:
     """Answers with the path: paths below `/usual` in the usual way, those that contain `wait` not before `go_on`.
 
-    Below `/response`, the short way returns a response instead of bytes.
+    Below `/response`, `express` returns a response instead of bytes.
     """
 
     def __init__(self) -> None:
@@ -416,11 +416,11 @@ async def test_with_another_aiohttp_all_requests_go_the_usual_way(
     await world.port.close()
 
 
-def test_with_this_aiohttp_the_short_way_is_possible() -> None:
-    assert express_connection.is_possible()
+def test_this_aiohttp_supports_express() -> None:
+    assert express_connection.is_supported()
 
 
-def test_a_port_with_a_path_has_no_short_way() -> None:
+def test_express_cannot_be_combined_with_a_path() -> None:
     world = World()
-    with pytest.raises(ValueError, match="short way"):
+    with pytest.raises(ValueError, match="cannot be combined"):
         HttpPort(world.handle, body_limit=LIMIT, close_within=1, path="/below", express=world.express)

@@ -66,7 +66,7 @@ class Client:
             return self._pieces.pop(0)
         return self.more() if self.more is not None else b""
 
-    async def wait_gone(self) -> str:
+    async def wait_disconnected(self) -> str:
         await self._gone.wait()
         return "The client closed the connection."
 

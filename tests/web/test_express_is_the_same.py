@@ -1,4 +1,4 @@
-"""The same requests, with and without the short way for plain ones: functions see the same, and clients receive it."""
+"""The same requests, with and without express answers to plain ones: functions see the same, and clients receive it."""
 
 import asyncio
 import contextlib
@@ -88,7 +88,7 @@ FUNCTIONS = (
 
 
 class Both:
-    """A port with the short way and one without it, with the same functions."""
+    """A port with express answers and one without them, with the same functions."""
 
     def __init__(self) -> None:
         self.recorder = Recorder()

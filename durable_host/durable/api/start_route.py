@@ -15,7 +15,7 @@ from durable_host.durable.api.status_route import status_body
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import InstanceExists
-from durable_host.http_port import wait_lost
+from durable_host.http_port import wait_disconnected
 
 LONGEST_WAIT = 230.0
 """In seconds: how long Azure's load balancer waits for a response."""
@@ -77,7 +77,7 @@ async def started_answer(call: ApiCall, instance_id: str) -> web.Response:
 async def _wait(call: ApiCall, instance_id: str, timeout: float, interval: float) -> InstanceState | None:
     """Return the state at the end of the wait, or None if the caller has disconnected."""
     waiting = asyncio.ensure_future(call.client.wait_for_completion(instance_id, timeout, interval))
-    lost = asyncio.ensure_future(wait_lost(call.request))
+    lost = asyncio.ensure_future(wait_disconnected(call.request))
     try:
         await asyncio.wait((waiting, lost), return_when=asyncio.FIRST_COMPLETED)
         return waiting.result() if waiting.done() else None

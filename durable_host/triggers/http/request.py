@@ -1,4 +1,4 @@
-"""What a function receives of a request.
+"""What a function receives from a request.
 
 Source: docs/protocol/functions-host-http.md#requests, docs/protocol/functions-host-expressions.md#binding-data
 """

@@ -9,7 +9,7 @@ _WAYS = {
     "NoneType": "Return a func.HttpResponse or a str on every path.",
     "dict": f"Return {_JSON}.",
     "list": f"Return {_JSON}.",
-    "tuple": "Return func.HttpResponse(body, status_code=201), say; a tuple of body and status is not a response here.",
+    "tuple": "Return func.HttpResponse(body, status_code=201), for example: a tuple is not a response.",
     "bytes": "Return func.HttpResponse(value).",
     "bytearray": "Return func.HttpResponse(bytes(value)).",
     "coroutine": "Put await before the call, and make the function async.",
@@ -19,7 +19,7 @@ _WAYS = {
 }
 
 
-def answer_hint(message: str) -> str | None:
+def return_value_hint(message: str) -> str | None:
     """The hint for a failed HTTP function's error; None if it failed for another reason."""
     if _NO_OUTPUT in message:
         return (

@@ -98,7 +98,7 @@ class RouteTable(Generic[T]):
         if self.doubled:
             names = ", ".join(f"'{name}'" for name in self.doubled)
             found.append(
-                f"{LEADING_SLASH}: The route of {names} begins with a slash, behind the prefix of all routes. It works "
+                f"{LEADING_SLASH}: The route of {names} begins with a slash, after the prefix of all routes. It works "
                 f'here. {HOST_DOES_NOT_START} Set "routePrefix": "" in extensions.http of host.json, or remove it.'
             )
         return found

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from aiohttp import hdrs, web
 
 from durable_host.config.headers import header_mistake
-from durable_host.http_port import wait_lost
+from durable_host.http_port import wait_disconnected
 from durable_host.http_port.body_limit import BODY_LIMIT_SETTING, DEFAULT_BODY_LIMIT
 from durable_host.invocation.datum import HttpData
 from durable_host.invocation.errors import ClientGone, FunctionFailed
@@ -64,8 +64,8 @@ class ClientExchange:
             raise ClientGone(f"The body of the request is longer than {self._limit} bytes.")
         return data
 
-    async def wait_gone(self) -> str:
-        return await wait_lost(self._request)
+    async def wait_disconnected(self) -> str:
+        return await wait_disconnected(self._request)
 
     async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
         """Send the head of the response. Raises FunctionFailed if it is not valid."""

@@ -146,7 +146,7 @@ def _parse_segment(piece: str, route: str) -> Segment:
                 parts.append(literal)
                 literal = ""
             elif parts:
-                raise InvalidTemplate(f"Two parameters of the route '{route}' stand side by side without a literal.")
+                raise InvalidTemplate(f"The route '{route}' has two parameters without a literal between them.")
             parts.append(_parse_parameter(piece[index + 1 : end].replace("{{", "{").replace("}}", "}"), route))
             index = end + 1
         elif char == "}":

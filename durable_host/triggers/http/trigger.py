@@ -19,7 +19,7 @@ from multidict import CIMultiDict
 from durable_host.config.extensions import HttpOptions
 from durable_host.config.headers import header_mistake
 from durable_host.errors import HostError
-from durable_host.http_port import PlainRequest, plain_response, read_body, wait_lost
+from durable_host.http_port import PlainRequest, plain_response, read_body, wait_disconnected
 from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.datum import NONE, Datum, HttpData
 from durable_host.invocation.errors import ClientGone, FunctionCancelled, FunctionFailed
@@ -28,12 +28,12 @@ from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.invocation.random_ids import new_invocation_id
 from durable_host.invocation.workers import Workers
-from durable_host.triggers.http.answer_hint import answer_hint
 from durable_host.triggers.http.failure_reply import ErrorDetails, failure_reply
 from durable_host.triggers.http.function_reply import function_reply
 from durable_host.triggers.http.plain_response import PlainResponse
 from durable_host.triggers.http.reply import HttpFunctionReply, InvalidReply
 from durable_host.triggers.http.request import RequestView, http_binding_data, http_data
+from durable_host.triggers.http.return_value_hint import return_value_hint
 from durable_host.triggers.http.routes import RouteDeclaration, RouteMatch, RouteTable
 from durable_host.triggers.http.streamed import ClientExchange, head_data, request_head
 
@@ -159,7 +159,7 @@ class HttpTrigger:
         except FunctionCancelled as error:
             raise ConnectionResetError(str(error)) from None
         except FunctionFailed as error:
-            hint = answer_hint(error.message)
+            hint = return_value_hint(error.message)
             if hint is not None:
                 text = hint.replace("The function", f"The function '{function.name}'", 1)
                 _log.error("%s", text, extra={"function": function.name})
@@ -195,7 +195,7 @@ class HttpTrigger:
         self, request: web.Request, invocation_id: str, running: Coroutine[Any, Any, Outcome]
     ) -> Outcome:
         """Cancel the call when its client disconnects."""
-        watching = asyncio.create_task(wait_lost(request))
+        watching = asyncio.create_task(wait_disconnected(request))
         watching.add_done_callback(lambda one: None if one.cancelled() else self._invoker.cancel(invocation_id))
         try:
             return await running

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from durable_host.http_port import read_body, wait_lost
+from durable_host.http_port import read_body, wait_disconnected
 from durable_host.triggers.mcp import jsonrpc
 from durable_host.triggers.mcp.jsonrpc import RpcError
 from durable_host.triggers.mcp.streams import PING, PING_SECONDS, event, event_response
@@ -124,7 +124,7 @@ async def respond(
 
 
 async def _when_lost(request: web.Request, then: Callable[[], None]) -> None:
-    await wait_lost(request)
+    await wait_disconnected(request)
     then()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from durable_host.http_port import wait_lost
+from durable_host.http_port import wait_disconnected
 from durable_host.triggers.http.streamed import RESPONSE_HEADERS
 from durable_host.triggers.mcp import jsonrpc
 
@@ -89,7 +89,7 @@ class EventStream:
             return PING
 
     async def _close_when_lost(self) -> None:
-        await wait_lost(self._request)
+        await wait_disconnected(self._request)
         self.close()
 
     def _abort(self) -> None:
