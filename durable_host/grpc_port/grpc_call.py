@@ -35,7 +35,7 @@ class CallConnection(Protocol):
         """Wait until the peer reads what was written."""
         ...
 
-    def over(self, call: "GrpcCall", /) -> None:
+    def forget(self, call: "GrpcCall", /) -> None:
         """Forget a call whose trailers were sent."""
         ...
 
@@ -107,7 +107,7 @@ class GrpcCall:
                 )
             )
         )  # fmt: skip
-        connection.over(self)
+        connection.forget(self)
 
     def send(self, response: bytes) -> None:
         """Send a response as soon as the window allows it."""
@@ -157,7 +157,7 @@ class GrpcCall:
         if self.trailers is not None:
             start = b"" if self.has_started else header_blocks.STARTED
             connection.write(frame(HEADERS, END_HEADERS | END_STREAM, self.id, start + self.trailers))
-            connection.over(self)
+            connection.forget(self)
 
     def _wake(self) -> None:
         if self._drained is not None and not self._drained.done():

@@ -103,7 +103,7 @@ class GrpcConnection(asyncio.Protocol):
         if self._writable is not None:
             await self._writable
 
-    def over(self, call: GrpcCall) -> None:
+    def forget(self, call: GrpcCall) -> None:
         """Remove a call that has ended, with everything sent."""
         if call.is_over:
             return
@@ -114,7 +114,7 @@ class GrpcConnection(asyncio.Protocol):
             self.write(frames.reset(call.id, frames.NO_ERROR))
             self._buffered -= call.received
         self._calls.pop(call.id, None)
-        self._leave(call)
+        self._end_requests(call)
 
     # What the server calls
 
@@ -193,7 +193,7 @@ class GrpcConnection(asyncio.Protocol):
             case frames.PUSH_PROMISE:
                 raise PeerError(frames.PROTOCOL_ERROR, "clients promise nothing")
             case _:
-                pass  # PRIORITY, GOAWAY and frames that are not known have no effect.
+                pass  # PRIORITY, GOAWAY and unknown frames have no effect.
 
     def _continuation(self, flags: int, payload: bytes) -> None:
         if self._block is None:
@@ -230,7 +230,7 @@ class GrpcConnection(asyncio.Protocol):
         timeout = _TIMEOUT.fullmatch(headers.get("grpc-timeout", ""))
         if timeout is not None:
             seconds = int(timeout[1]) * _SECONDS[timeout[2]]
-            call.deadline = self._loop.call_later(seconds, self._late, call)
+            call.deadline = self._loop.call_later(seconds, self._expire, call)
         if method.duplex is not None:
             call.peer = method.duplex(call, headers)
         if flags & frames.END_STREAM:
@@ -314,7 +314,7 @@ class GrpcConnection(asyncio.Protocol):
         call.has_request = True
         self._buffered -= call.received
         if call.peer is not None:
-            self._leave(call)
+            self._end_requests(call)
             return
         try:
             request = call.request()
@@ -351,7 +351,7 @@ class GrpcConnection(asyncio.Protocol):
         if self._buffered > LARGEST_MESSAGE:
             call.end(StatusCode.RESOURCE_EXHAUSTED, f"Requests may have {LARGEST_MESSAGE} bytes.")
 
-    def _leave(self, call: GrpcCall) -> None:
+    def _end_requests(self, call: GrpcCall) -> None:
         """Tell the receiver of a duplex call that no more requests come."""
         peer, call.peer = call.peer, None
         if peer is not None:
@@ -382,7 +382,7 @@ class GrpcConnection(asyncio.Protocol):
         else:
             call.end()
 
-    def _late(self, call: GrpcCall) -> None:
+    def _expire(self, call: GrpcCall) -> None:
         if call.task is not None:
             call.task.cancel()
         call.end(StatusCode.DEADLINE_EXCEEDED, "The deadline of the call has passed.")
@@ -394,7 +394,7 @@ class GrpcConnection(asyncio.Protocol):
         self.blocked.discard(call)
         self._calls.pop(call.id, None)
         call.cancel()
-        self._leave(call)
+        self._end_requests(call)
 
     def _refuse(self, error: PeerError) -> None:
         _log.debug("A gRPC connection was closed: %s", error)
