@@ -104,7 +104,7 @@ class DurableCalls:
         self._functions = {function.name: function for function in functions}
         self._timeout = orchestrator_timeout
         self._workers: Workers | None = None
-        self._is_unnoticed = False
+        self._is_unlogged = False
         self.result_json: Callable[[FunctionMetadata, Datum], str | None] = python_result
         """The JSON text of what an activity returned."""
         self.activity_input: Callable[[str], Datum] = string
@@ -118,10 +118,10 @@ class DurableCalls:
             other._workers = workers
             yield other
 
-    def unnoticed(self) -> "DurableCalls":
+    def unlogged(self) -> "DurableCalls":
         """The same calls without a time limit. Their turns of orchestrators log nothing."""
         other = copy.copy(self)
-        other._timeout, other._is_unnoticed = None, True
+        other._timeout, other._is_unlogged = None, True
         return other
 
     async def orchestrate(
@@ -132,7 +132,7 @@ class DurableCalls:
             payload,
             key=key,
             instance_id=instance_id,
-            invocation_id=log_relay.unnoticed_id() if self._is_unnoticed else None,
+            invocation_id=log_relay.unlogged_id() if self._is_unlogged else None,
             timeout=self._timeout,
             workers=self._workers,
         )
@@ -143,7 +143,7 @@ class DurableCalls:
     async def run_turn(self, function: str, request: str, *, key: str, turn: OrchestratorTurn) -> str | None:
         invocation = InvocationRequest(
             function=function,
-            invocation_id=log_relay.unnoticed_id() if self._is_unnoticed else str(uuid.uuid4()),
+            invocation_id=log_relay.unlogged_id() if self._is_unlogged else str(uuid.uuid4()),
             inputs={self._functions[function].trigger.name: string(request)},
             trigger_metadata={"instanceId": turn.instance_id},
             trace_parent=turn.trace_parent,

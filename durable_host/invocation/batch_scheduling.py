@@ -3,8 +3,7 @@
 Under the usual policy a process that wakes up may interrupt the one that woke it. With many calls on few cores, a
 worker interrupts the host and the host's clients after each frame, reads that one frame and sleeps again: two context
 switches per call. Under `SCHED_BATCH` it waits until they have written what they have, as long as no core is free, and
-reads all of it at once. With few calls that would only delay each of them by what else the machine does, so the policy
-is the usual one then.
+reads all of it at once. With few calls that would only delay each of them, so then the usual policy applies.
 """
 
 import asyncio
@@ -29,8 +28,8 @@ class BatchScheduling:
         self._pid = pid
         self._is_on = self._were_many = self._is_usual = False
 
-    def many(self) -> None:
-        """Report that at least `MANY` calls run now."""
+    def note_many_calls(self) -> None:
+        """At least `MANY` calls run now."""
         self._were_many = True
         if not self._is_on:
             self._set(is_on=True)

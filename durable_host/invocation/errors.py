@@ -30,10 +30,10 @@ class FunctionFailed(Exception):
 
 
 class FunctionCancelled(FunctionFailed):
-    """The call was cancelled, because nobody waits for its result. User code may have done a part of its work."""
+    """The call was cancelled, because nobody is waiting for its result. User code may have done part of its work."""
 
     def __init__(self) -> None:
-        super().__init__("FunctionCancelled", "The call was canceled: nobody waits for its result any more.")
+        super().__init__("FunctionCancelled", "The call was canceled: nobody is waiting for its result.")
 
 
 class FunctionTimedOut(FunctionFailed):

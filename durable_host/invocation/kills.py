@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 Kill = Literal["before", "after", "instead"]
 Kills = Callable[[str, str | None], Kill | None]
-"""Decides whether a call of a function, for a durable instance or for none, kills its worker: before its code has run
-to the end, or after that, so that its result is lost, or instead of running it."""
+"""Decides whether a call of a function (and of a durable instance, if any) kills its worker: before the code has ended,
+after that, so that the result is lost, or instead of running it."""
 
 ON_PURPOSE = "it was killed on purpose"
 
 
 async def killed_in(running: Coroutine[Any, Any, T], process: LanguageWorker, kill: Kill) -> T:
-    """Run a call and kill its process. Raises WorkerLost, also if the call was faster with `before`."""
+    """Run a call and kill its process. Raises WorkerLost, even if the call ends before the kill."""
     if kill == "before":
         call = asyncio.ensure_future(running)
         await asyncio.sleep(0)  # The call is sent now.

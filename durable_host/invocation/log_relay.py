@@ -15,23 +15,23 @@ _CONSOLE_PREFIX = "LanguageWorkerConsoleLog"
 _ERROR_WORDS = ("error", "fail", "severe", "unhandled exception")
 
 
-_UNNOTICED = "unnoticed-"
+_UNLOGGED = "unlogged-"
 
 
-def unnoticed_id() -> str:
+def unlogged_id() -> str:
     """Return a new ID for an invocation whose records and lines are not logged."""
-    return _UNNOTICED + uuid.uuid4().hex
+    return _UNLOGGED + uuid.uuid4().hex
 
 
-def is_unnoticed(invocation_id: str) -> bool:
+def is_unlogged(invocation_id: str) -> bool:
     """Whether nothing is logged about an invocation."""
-    return invocation_id.startswith(_UNNOTICED)
+    return invocation_id.startswith(_UNLOGGED)
 
 
 def relay(frame: dict[str, Any], instance_id: str | None) -> None:
     """Log the content of a `log`, `console` or `worker` frame; `instance_id` is its durable instance, if any."""
     kind, text = frame["k"], frame["t"]
-    if is_unnoticed(frame.get("i", "")):
+    if is_unlogged(frame.get("i", "")):
         return
     if kind == "console":
         text = _without_prefix(text)

@@ -19,7 +19,7 @@ from durable_host.invocation.errors import FunctionTimedOut, WorkerLost
 from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.kills import Kills, killed_in
 from durable_host.invocation.language_worker import LanguageWorker
-from durable_host.invocation.log_relay import is_unnoticed
+from durable_host.invocation.log_relay import is_unlogged
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.random_ids import new_invocation_id
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
@@ -119,9 +119,9 @@ class WorkerPool:
         self._is_stopped = True
         self._changed.set()
         await self._background.stop()
-        await asyncio.gather(*(workers.stop(grace) for workers in self._everybody()))
+        await asyncio.gather(*(workers.stop(grace) for workers in self._all_workers()))
 
-    def _everybody(self) -> tuple[Workers, ...]:
+    def _all_workers(self) -> tuple[Workers, ...]:
         candidates = [self._candidate] if self._candidate is not None else []
         return (self.current, *self._retiring, *self._lone, *candidates)
 
@@ -164,7 +164,7 @@ class WorkerPool:
     @property
     def all_pids(self) -> tuple[int, ...]:
         """All process IDs, including those of workers that load the app, finish their last calls or run one call."""
-        return tuple(pid for workers in self._everybody() for pid in workers.pids())
+        return tuple(pid for workers in self._all_workers() for pid in workers.pids())
 
     @property
     def is_busy(self) -> bool:
@@ -300,7 +300,7 @@ class WorkerPool:
         invocation_id: str,
     ) -> Coroutine[Any, Any, _T]:
         """The call, or one in which the process is killed on purpose."""
-        if self.kills is None or is_unnoticed(invocation_id):
+        if self.kills is None or is_unlogged(invocation_id):
             return running
         kill = self.kills(function, instance_id)
         return running if kill is None else killed_in(running, process, kill)

@@ -8,7 +8,7 @@ import asyncio
 
 
 class TimeLimits:
-    """The running calls that have a limit, by its length. Calls begin in the order in which their time ends."""
+    """The running calls, by the length of their limit. The first of those with equal limits expires first."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -24,7 +24,7 @@ class TimeLimits:
         return TimeLimit(self._loop, ends, end)
 
     def _look(self, seconds: float) -> None:
-        """End the calls whose time is over, and look again when that of the next one is."""
+        """End the calls whose time is over, and check again when the next one expires."""
         ends, now = self._ends[seconds], self._loop.time()
         for limit, end in list(ends.items()):
             if end > now:

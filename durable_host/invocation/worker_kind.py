@@ -53,7 +53,7 @@ class SourceFiles(msgspec.Struct, frozen=True):
 
 
 class WorkerKind(Protocol):
-    """A language that apps are written in. All methods except `find` and `sources` are pure."""
+    """A language that apps are written in."""
 
     runtime: str
     """The value of FUNCTIONS_WORKER_RUNTIME, which is also the language's name in the names of settings."""

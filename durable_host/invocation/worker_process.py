@@ -185,7 +185,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._pending[invocation_id] = answer, header["f"]
         self._idle.clear()
         if len(self._pending) >= MANY:
-            self._scheduling.many()
+            self._scheduling.note_many_calls()
         if instance_id is not None:
             self._instances[invocation_id] = instance_id
         try:
@@ -235,7 +235,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._pending[invocation_id] = answer, request.function
         self._idle.clear()
         if len(self._pending) >= MANY:
-            self._scheduling.many()
+            self._scheduling.note_many_calls()
         self.send({**header, "k": "stream", "http": exchange.head.fields()}, blob)
         names_type = self._options.kind.names_error_types
         stream = WorkerStream(invocation_id, exchange, self.send, names_type=names_type)

@@ -64,7 +64,7 @@ async def test_the_usual_policy_returns_after_the_last_time_of_many_calls(
     monkeypatch.setattr(batch_scheduling, "KEPT", 0.01)
     scheduling = BatchScheduling(child.pid)
     for _ in range(2):
-        scheduling.many()
+        scheduling.note_many_calls()
         assert policy(child.pid) == BATCH
         await eventually(lambda: policy(child.pid) == USUAL)
     child.communicate(b"\n")
@@ -78,7 +78,7 @@ async def test_many_calls_in_the_meantime_keep_the_policy(
     monkeypatch.setattr(os, "sched_setscheduler", lambda pid, policy, _: policies.append(policy))
     scheduling = BatchScheduling(child.pid)
     for _ in range(5):
-        scheduling.many()
+        scheduling.note_many_calls()
     await eventually(lambda: len(policies) == 2)
     assert policies == [os.SCHED_BATCH, os.SCHED_OTHER]
     child.communicate(b"\n")
@@ -89,7 +89,7 @@ async def test_a_policy_that_was_chosen_stays(child: subprocess.Popen[bytes], mo
     for chosen in (os.SCHED_BATCH, os.SCHED_IDLE):
         os.sched_setscheduler(child.pid, chosen, os.sched_param(0))
         scheduling = BatchScheduling(child.pid)
-        scheduling.many()
+        scheduling.note_many_calls()
         await asyncio.sleep(0.05)
         assert policy(child.pid) == str(chosen)
     child.communicate(b"\n")
@@ -97,4 +97,4 @@ async def test_a_policy_that_was_chosen_stays(child: subprocess.Popen[bytes], mo
 
 async def test_a_process_that_has_ended_is_no_error(child: subprocess.Popen[bytes]) -> None:
     child.communicate(b"\n")
-    BatchScheduling(child.pid).many()
+    BatchScheduling(child.pid).note_many_calls()

@@ -47,7 +47,7 @@ class Source(msgspec.Struct):
 
 
 class Readable(NodeCalls):
-    def unnoticed(self) -> NodeCalls:
+    def unlogged(self) -> NodeCalls:
         return self
 
 

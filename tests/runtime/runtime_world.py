@@ -104,7 +104,7 @@ class App:
     def session_worker(self, key: str) -> object | None:
         return self
 
-    def unnoticed(self) -> "App":
+    def unlogged(self) -> "App":
         return self
 
     async def run_activity(

@@ -33,7 +33,7 @@ class FunctionCaller(Protocol):
         """Drop a live session in the worker."""
         ...
 
-    def unnoticed(self) -> "FunctionCaller":
+    def unlogged(self) -> "FunctionCaller":
         """Return a caller without a time limit whose calls log nothing."""
         ...
 
@@ -151,7 +151,7 @@ class AppCode:
         """
         other = copy.copy(self)
         other._seen = OrderedDict()
-        other._calls = self._calls.unnoticed()
+        other._calls = self._calls.unlogged()
         other._is_reading = True
         return other
 
