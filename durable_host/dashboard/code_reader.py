@@ -1,7 +1,7 @@
 """Replays histories with the app's code to learn what they do not contain: waits for events, and where the code stands.
 
 A replay changes nothing and logs nothing. It runs only for calls of the API, one at a time, and its result is kept
-until the history or the code changes. Code that hangs or ends its worker is not asked again.
+until the history or the code changes. Code that hangs or ends its worker is not replayed again.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class CodeReader:
         self._harmful: set[str] = set()
 
     async def trace(self, hub: HubSource, instance_id: str, events: Sequence[HistoryEvent]) -> CodeTrace | None:
-        """Return what the code does in this history; None if no app runs here, or if its code cannot be asked."""
+        """Return what the code does in this history; None if no app runs here, or if its code cannot be replayed."""
         code = None if hub.code is None else reading_code(hub.code)
         started = next((event for event in events if isinstance(event, ExecutionStarted)), None)
         if code is None or started is None or len(events) > MOST_EVENTS or not code.has_orchestrator(started.name):
@@ -80,10 +80,12 @@ class CodeReader:
                 return await _trace(code, hub, instance_id, events)
         except (TimeoutError, WorkItemAborted) as error:
             self._harmful.add(name)
-            _log.debug("The orchestrator '%s' is not asked again: %s", name, error or "it takes too long")
+            _log.debug("The orchestrator '%s' is not replayed again: %s", name, error or "it takes too long")
             return None
         except Exception as error:
-            _log.debug("The code of instance '%s' could not be asked: %s: %s", instance_id, type(error).__name__, error)
+            _log.debug(
+                "The code of instance '%s' could not be replayed: %s: %s", instance_id, type(error).__name__, error
+            )
             return None
 
 

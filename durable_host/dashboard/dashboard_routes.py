@@ -1,6 +1,6 @@
 """Handles the requests below `/_df`: the page, its files and its API.
 
-Only programs on this machine, and the page itself, may use it: see `refusal_of`.
+Only programs on this machine, and the page itself, may use it: see `refuse_foreign_callers`.
 """
 
 import logging
@@ -62,7 +62,7 @@ class Dashboard:
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        refuse_strangers(request)
+        refuse_foreign_callers(request)
         path = request.rel_url.raw_path[len(ROOT) :]
         is_read = request.method in ("GET", "HEAD")
         if path.startswith("/api/"):
@@ -110,8 +110,8 @@ class Dashboard:
         return _response(self._openapi, 200)
 
 
-def refuse_strangers(request: web.Request) -> None:
-    """Raise DashboardError unless the caller is a program on this machine, or a page of this very origin.
+def refuse_foreign_callers(request: web.Request) -> None:
+    """Raise DashboardError unless the caller is a program on this machine, or a page of this origin.
 
     Unlike for the management API, pages of other ports of this machine are refused too: the CORS settings of the app
     are not for the dashboard.

@@ -126,7 +126,7 @@ class HubNumbers:
 
 
 def memory_of_this_process() -> int | None:
-    """The memory in use, in bytes; None where the system does not say."""
+    """The memory in use, in bytes; None if the system does not report it."""
     try:
         if sys.platform == "linux":
             pages = int(Path("/proc/self/statm").read_text().split()[1])

@@ -1,4 +1,4 @@
-"""Watches the task hub for as long as somebody looks at it, and tells the pages what changes.
+"""Watches the task hub while a page is open, and notifies the pages of changes.
 
 A hub that this process serves reports its own commits. A hub that others write to is read again from time to time: once
 for all pages.
@@ -22,7 +22,7 @@ _log = logging.getLogger("Host.Dashboard")
 
 TICK = 1.0
 DROPPED_AFTER = 60.0
-"""Seconds without a page or a question after which the index is dropped."""
+"""Seconds without a page or a search after which the index is dropped."""
 RESCAN_OF_SERVED = 15.0
 RESCAN_OF_OTHERS = 2.0
 QUEUES_EVERY = 5
@@ -60,7 +60,7 @@ class HubWatch:
         self._follow(hub)
         if self._index is None:
             pause = RESCAN_OF_OTHERS if hub.live is None else RESCAN_OF_SERVED
-            self._index = InstanceIndex(hub.client, self._tasks, self._tell, rescan_after=pause)
+            self._index = InstanceIndex(hub.client, self._tasks, self._notify, rescan_after=pause)
         self._keep_ticking()
         return self._index
 
@@ -105,7 +105,7 @@ class HubWatch:
             self._index.changed(instance_id, update)
         self.changes.instance(instance_id)
 
-    def _tell(self, ids: list[str] | None) -> None:
+    def _notify(self, ids: list[str] | None) -> None:
         if ids is None:
             self.changes.all_instances()
         else:

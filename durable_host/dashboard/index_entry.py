@@ -103,7 +103,7 @@ def _short(text: str | None) -> str | None:
 
 
 def state_of(entry: IndexEntry) -> InstanceState:
-    """What an entry knows of its instance."""
+    """The state of the instance, as far as the entry has it."""
     return InstanceState(
         instance_id=entry.id,
         execution_id=None,

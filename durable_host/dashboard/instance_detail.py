@@ -63,7 +63,7 @@ class ShownFinding(msgspec.Struct, frozen=True):
 class InstanceDetail(InstanceFacts, frozen=True, kw_only=True, rename="camel"):
     """One instance. Input, output, custom status and event data are JSON text.
 
-    `waits_are_known` is false if waits for external events are missing, because the app's code could not be asked.
+    `waits_are_known` is false if waits for external events are missing, because the app's code could not be replayed.
     `source` is where the code stands or failed. `last_event_data` has the last known data of the events being waited
     for.
     """

@@ -22,7 +22,7 @@ _LONG = 500
 class LoadedInstance(msgspec.Struct, frozen=True):
     """The row of an instance, the history of its current execution, and what follows from it.
 
-    `trace` is None if the code could not be asked.
+    `trace` is None if the code could not be replayed.
     """
 
     state: InstanceState

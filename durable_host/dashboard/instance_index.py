@@ -1,8 +1,8 @@
-"""The instances of a hub that cannot sort or search them, in memory, for as long as somebody looks.
+"""An index in memory of the instances of a hub that cannot sort or search them, kept while the dashboard is used.
 
-The index is filled page by page, and may be asked before it is complete. Commits of this process keep it current; what
-other processes do is found by reading the hub again from time to time. Texts of the app are not in it, except for short
-pieces that lists show.
+The index is filled page by page, and can be searched before it is complete. Commits of this process keep it current;
+changes by other processes are found by reading the hub again from time to time. Of the app's texts, it has only the
+short pieces that lists show.
 """
 
 import asyncio
@@ -34,16 +34,16 @@ _FAILED = OrchestrationStatus.Failed
 
 
 class InstanceIndex:
-    """Read `search` at any time. `tell` is called with the IDs of changes that were found by reading; None means many.
+    """Call `search` at any time. `notify` gets the IDs of changed instances that were found by reading; None means many.
 
     `rescan_after` is the shortest time in seconds between two scans of the whole hub.
     """
 
     def __init__(
-        self, client: DurableClient, tasks: Tasks, tell: Callable[[list[str] | None], None], *, rescan_after: float
+        self, client: DurableClient, tasks: Tasks, notify: Callable[[list[str] | None], None], *, rescan_after: float
     ) -> None:
         self._client = client
-        self._tell = tell
+        self._notify = notify
         self._rescan_after = rescan_after
         self._entries: dict[str, IndexEntry] = {}
         self._make = IndexEntries()
@@ -55,7 +55,7 @@ class InstanceIndex:
         self._failures = FailureReader(client, tasks, self._entries)
         self._tasks = tasks
         self._running = [
-            tasks.keep_running("scan of the task hub", self._scan_again_and_again),
+            tasks.keep_running("scan of the task hub", self._scan_repeatedly),
             tasks.keep_running("reading of changed instances", self._read_changed),
         ]
         self._is_scanning = False
@@ -181,7 +181,7 @@ class InstanceIndex:
 
     # Filling
 
-    async def _scan_again_and_again(self) -> None:
+    async def _scan_repeatedly(self) -> None:
         while True:
             began = time.monotonic()
             self._is_scanning = True
@@ -213,7 +213,7 @@ class InstanceIndex:
             self._room_left()
             if is_first:
                 self._first.set()
-                self._tell(None)
+                self._notify(None)
             token = page.continuation_token
             if token is None or self.is_full:
                 break
@@ -225,9 +225,9 @@ class InstanceIndex:
             found += gone
         self.is_complete = True
         if is_first or len(found) > ROWS_OF_PAGE:
-            self._tell(None)
+            self._notify(None)
         elif found:
-            self._tell(found)
+            self._notify(found)
 
     def _read(self, state: InstanceState) -> bool:
         """Take over a row from storage, unless a commit is known that is newer. Returns whether it is news."""
@@ -285,7 +285,7 @@ class InstanceIndex:
                     group.create_task(read(instance_id))
             self._room_left()
             if ids:
-                self._tell(ids)
+                self._notify(ids)
             if not self._unread:
                 self._has_unread.clear()
 
@@ -295,7 +295,7 @@ class InstanceIndex:
         """The IDs of the instances with this text that were found so far. The scan goes on in the background."""
         if self._text is None or self._text.text != text or self._text.has_failed:
             self._end_text_scan()
-            self._text = TextScan(self._client, self._tasks, text, self._tell)
+            self._text = TextScan(self._client, self._tasks, text, self._notify)
         await self._text.something_found()
         return self._text.matching
 

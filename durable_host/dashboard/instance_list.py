@@ -58,7 +58,7 @@ class ListQuery(FilterQuery, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 
 class InstanceFacts(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """What lists and details say of an orchestration."""
+    """What lists and details show of an orchestration."""
 
     id: str
     name: str

@@ -13,7 +13,7 @@ from durable_host.dashboard.endpoint import Endpoint
 _REFERENCE = "#/components/schemas/{name}"
 _DESCRIPTIONS = {
     400: "A parameter or the body is not valid.",
-    403: "The caller is a stranger, the token is missing, or the dashboard is read-only.",
+    403: "The caller may not use the dashboard, the token is missing, or the dashboard is read-only.",
     404: "What the path names does not exist.",
     405: "The path does not take this method.",
     409: "The state of the instance, or the kind of hub, does not allow this.",

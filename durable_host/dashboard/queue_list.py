@@ -29,7 +29,7 @@ _HIDDEN = 30.0
 
 
 class QueueAnswer(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """A queue. `visible` is exact up to 32; at 32, `invisible` is null, because the service does not say.
+    """A queue. `visible` is exact up to 32; at 32, `invisible` is null, because the service does not report it.
 
     `oldest` is when the oldest visible message was put. `function` is what the queue triggers. `poison_of` is the queue
     that its messages come from. `connection` is the connection of the app; null is that of the task hub.

@@ -23,7 +23,7 @@ class TextScan:
     """A search for one text in all rows, page by page, with inputs and outputs."""
 
     def __init__(
-        self, client: DurableClient, tasks: Tasks, text: str, tell: Callable[[list[str] | None], None]
+        self, client: DurableClient, tasks: Tasks, text: str, notify: Callable[[list[str] | None], None]
     ) -> None:
         self.text = text
         self.matching: set[str] = set()
@@ -32,7 +32,7 @@ class TextScan:
         self.has_failed = False
         self._spellings = spellings(text)
         self._client = client
-        self._tell = tell
+        self._notify = notify
         self._ended = asyncio.Event()
         self._task = tasks.run("search in the task hub", self._scan())
 
@@ -64,14 +64,14 @@ class TextScan:
                 self.scanned += len(page.instances)
                 if (token := page.continuation_token) is None:
                     break
-                self._tell(None)
+                self._notify(None)
             self.is_done = True
         except TaskHubUnavailable as error:
             self.has_failed = True
             _log.debug("The task hub could not be searched: %s", error)
         finally:
             self._ended.set()
-        self._tell(None)
+        self._notify(None)
 
 
 def rows_after(token: str | None) -> InstanceQuery:

@@ -9,7 +9,7 @@ from durable_host.dashboard import page
 from durable_host.dashboard.dashboard_routes import ROOT, TOKEN_HEADER
 
 SESSION = f"{ROOT}/api/session"
-STRANGERS = {
+FOREIGN_CALLERS = {
     "page of another site": {"Origin": "https://example.com"},
     "page of another port": {"Origin": "http://localhost:3000"},
     "sandboxed page": {"Origin": "null"},
@@ -42,9 +42,9 @@ async def test_the_shell_has_the_token(small: DashboardWorld) -> None:
     assert f'name="df-token" content="{small.token}"'.encode() in shell.body
 
 
-@pytest.mark.parametrize("headers", STRANGERS.values(), ids=STRANGERS)
+@pytest.mark.parametrize("headers", FOREIGN_CALLERS.values(), ids=FOREIGN_CALLERS)
 @pytest.mark.parametrize("path", PATHS)
-async def test_strangers_are_refused(small: DashboardWorld, path: str, headers: dict[str, str]) -> None:
+async def test_foreign_callers_are_refused(small: DashboardWorld, path: str, headers: dict[str, str]) -> None:
     answer = await small.request("GET", path, headers=headers)
     assert (answer.status, answer.code) == (403, "DH3050")
     assert small.token.encode() not in answer.body

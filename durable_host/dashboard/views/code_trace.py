@@ -1,4 +1,4 @@
-"""What the app's code does in a replay of a history, as far as the history does not say it: waits and source lines."""
+"""What a replay of the app's code shows in addition to the history: waits and source lines."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence

@@ -107,7 +107,7 @@ def _unmatched(events: Sequence[HistoryEvent], ordinal: int, execution: Executio
         data=data,
         data_is_truncated=is_cut,
         fate="unknown",
-        note="It is in the history. Only the app's code shows which wait took it, and the code could not be asked.",
+        note="It is in the history. Only the app's code shows which wait took it, and the code could not be replayed.",
         ordinal=ordinal,
     )
 

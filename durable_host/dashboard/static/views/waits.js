@@ -34,7 +34,7 @@ export function Waits({ instance }) {
     ${waits.length === 0
       ? html`<p class="muted">${nothingShown(status, waitsAreKnown)}</p>`
       : html`<${WaitList} waits=${waits} now=${now} timer=${session.canFireTimers ? firstTimer : null} id=${instance.id} />`}
-    ${waitsAreKnown || status === 'Pending' ? '' : html`<p class="muted">Waits for external events are not listed: only the app's code knows them, and it could not be asked.</p>`}
+    ${waitsAreKnown || status === 'Pending' ? '' : html`<p class="muted">Waits for external events are not listed: only the app's code knows them, and it could not be replayed.</p>`}
     ${(events.length || !waitsAreKnown) && !session.isReadOnly && !FINAL.has(status) ? html`<div class="raise-inline">
       <h3>Raise event</h3>
       <${RaiseEventForm} key=${events.map(({ name }) => name).join(' ')} instance=${instance} />
