@@ -23,7 +23,7 @@ T = TypeVar("T")
 class InstanceView(msgspec.Struct, frozen=True, kw_only=True):
     """What the history of the current execution of an instance shows, together with the app's code.
 
-    `waits_are_known` is false if waits for events are missing, because the code could not be asked. `children` are
+    `waits_are_known` is false if waits for events are missing, because the code could not be replayed. `children` are
     instance IDs, in the order of the calls. `encodes_inputs_twice`: see `json_values`.
     """
 

@@ -1,4 +1,4 @@
-"""The keys of an app, for tests that call it as a stranger would."""
+"""The keys of an app, for tests that call it like external clients."""
 
 from collections.abc import Callable, Mapping
 

@@ -110,7 +110,7 @@ class AppUnderTest(Settled):
         return self._backend.require_keys()
 
     def activity(self, name: str) -> ActivityDouble:
-        """The double of an activity: it records the calls, and replaces the function if it is told to.
+        """The double of an activity: it records the calls, and replaces the function if the test says so.
 
         Raises LookupError if the app has no such activity.
         """

@@ -1,4 +1,4 @@
-"""What a double does, in the order in which a test has said it."""
+"""What a double does, in the order in which the test has set it."""
 
 import asyncio
 import concurrent.futures

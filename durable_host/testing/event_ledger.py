@@ -23,8 +23,8 @@ class ExternalEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     The fates are "taken", "takenTwice" (by two waits), "buffered" (no wait for it yet), "waiting" (the instance is
     suspended), "neverTaken" (the instance ended without a wait for it), "caseDiffers" (the code waits for a name with
-    other capitals), "dropped", and "unknown" (the code could not be asked). `is_early`: it arrived before the wait that
-    took it. `note` explains the fate, `place` is where the code took it.
+    other capitals), "dropped", and "unknown" (the code could not be replayed). `is_early`: it arrived before the
+    wait that took it. `note` explains the fate, `place` is where the code took it.
     """
 
     name: str

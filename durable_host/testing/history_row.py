@@ -77,7 +77,7 @@ def check_pattern(pattern: RowPattern) -> None:
 
 
 def pattern_type(pattern: RowPattern) -> str | None:
-    """The type of the rows that a pattern describes; None if it does not say."""
+    """The type of the rows that a pattern describes; None if it names none."""
     kind = pattern.partition(" ")[0] if isinstance(pattern, str) else pattern.get("type")
     return None if kind is None else str(kind)
 

@@ -13,7 +13,7 @@ from durable_host.testing.history_row import history_rows
 from durable_host.testing.instance_record import Instance
 from durable_host.testing.instance_report import title_of, view_report
 from durable_host.testing.instance_wait import InstanceWait, as_instance_wait
-from durable_host.testing.instance_waiting import let_time_pass
+from durable_host.testing.let_time_pass import let_time_pass
 from durable_host.testing.settled import Settled
 from durable_host.testing.wait_condition import ANY, WaitCondition, status_name
 

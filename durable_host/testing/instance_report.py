@@ -34,7 +34,7 @@ def view_report(one: Instance, view: InstanceView) -> str:
     if view.waits:
         lines += ["waits for:", *(f"  {as_instance_wait(wait)}" for wait in view.waits)]
     if not view.waits_are_known:
-        lines.append("(Waits for events are not known: the code of the orchestrator could not be asked.)")
+        lines.append("(Waits for events are not known: the code of the orchestrator could not be replayed.)")
     rows = history_rows(view.events, encodes_twice=view.encodes_inputs_twice)
     shown = [row for row in rows if row.type not in EPISODE_ROWS]
     if shown:

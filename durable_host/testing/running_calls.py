@@ -47,7 +47,7 @@ class RunningCalls:
 
     @property
     def never_end(self) -> bool:
-        """Whether a test has been told that calls do not end, and they still run."""
+        """Whether StillBusy was raised for calls that do not end, and they still run."""
         return bool(self._reported)
 
     @asynccontextmanager
@@ -58,7 +58,7 @@ class RunningCalls:
 
     @asynccontextmanager
     async def limit_to_read(self) -> AsyncGenerator[None]:
-        """Like `limit`, for a step that changes nothing: the calls that a test has been told of do not count."""
+        """Like `limit`, for a step that changes nothing: calls for which StillBusy was raised before do not count."""
         async with self._limit(frozenset(self._reported)):
             yield
 

@@ -1,6 +1,6 @@
 """Replaces activities and output bindings below everything that an SDK sees, so that apps of all languages are alike.
 
-`StandIns` is the port: it is asked before an activity runs and before an output is written, and hears how it ended.
+`StandIns` is the port: it is called before an activity runs, when it has ended, and before an output is written.
 """
 
 import asyncio
@@ -66,7 +66,7 @@ class StandIns(Protocol):
     async def activity_begins(self, run: ActivityRun) -> Replacement | None: ...
 
     async def activity_ended(self, run_id: str, output: str | None, error: str | None) -> None:
-        """Hear how a run ended, replaced or not: with JSON text, or with the text of an error."""
+        """A run has ended, replaced or not: with JSON text, or with the text of an error."""
         ...
 
     async def output_written(self, write: OutputWrite) -> Replacement | None: ...

@@ -22,8 +22,8 @@ from typing import Any, Self
 from durable_host.durable.api.errors import InstanceNotFound
 from durable_host.durable.taskhub.azure.history_json import write_history
 from durable_host.testing.instance_record import Instance, StillRunning
-from durable_host.testing.instance_waiting import may_continue_by_itself
 from durable_host.testing.json_values import as_json, value_of
+from durable_host.testing.let_time_pass import may_continue_by_itself
 from durable_host.testing.memory_backend import MemoryBackend
 from durable_host.testing.time_span import time_span
 from durable_host.testing.wait_condition import TERMINAL

@@ -7,7 +7,7 @@ import pytest
 
 from durable_host.testing import StillRunning
 from durable_host.testing.app_backend import AppBackend
-from durable_host.testing.instance_waiting import let_time_pass
+from durable_host.testing.let_time_pass import let_time_pass
 from durable_host.testing.wait_condition import WaitCondition
 
 pytestmark = pytest.mark.unit

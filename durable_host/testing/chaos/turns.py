@@ -12,7 +12,7 @@ _PATIENCE = 10.0
 
 
 class Turns:
-    """Grants turns in the order in which they were asked for, except where the injector puts one behind all others.
+    """Grants turns in the order in which they were requested, except where the injector puts one behind all others.
 
     The next turn begins when nothing else is left to do, so that the order does not depend on the speed of the machine.
     A function that waits for another one, which also needs a turn, has its turn alone for `patience` seconds only.
@@ -67,7 +67,7 @@ class Turns:
                 continue
 
     def close(self) -> None:
-        """Grant all turns at once, those that are asked for later too."""
+        """Grant all turns at once, including later ones."""
         self._is_closed = True
         while self._waiting:
             self._waiting.pop().begun.set()

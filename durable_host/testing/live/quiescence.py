@@ -23,7 +23,7 @@ class Quiescence:
         self.streams = 0
         """The number of calls that write responses which the test reads piece by piece: nobody waits for them."""
         self._reported: tuple[str, int] | None = None
-        """The work that a test was told of, and how many calls had ended then."""
+        """The work for which StillBusy was raised, and how many calls had ended then."""
 
     @property
     def is_busy(self) -> bool:
@@ -41,7 +41,7 @@ class Quiescence:
             await asyncio.sleep(_LOOKS_EVERY)
             work = self._work()
             if work is None and quiet == _QUIET_LOOKS - 1:
-                # A message may have been received while the queues were asked.
+                # A message may have been received while the queues were checked.
                 work = await self._waiting_messages() or self._work()
             quiet = 0 if work else quiet + 1
             if not work or patience is None:

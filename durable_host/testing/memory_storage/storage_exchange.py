@@ -123,7 +123,7 @@ def xml_metadata(metadata: dict[str, str]) -> str:
 
 
 def xml_page(request: StorageRequest) -> str:
-    """What was asked for, at the beginning of a list. Clients read the size of further pages here."""
+    """The requested range, at the beginning of a list. Clients read the size of further pages here."""
     names = {"prefix": "Prefix", "marker": "Marker", "maxresults": "MaxResults", "delimiter": "Delimiter"}
     return "".join(
         f"<{tag}>{xml_text(request.query[name])}</{tag}>" for name, tag in names.items() if name in request.query
