@@ -16,7 +16,7 @@ INLINE_TEXT = 2048
 
 
 def _header_encoder() -> Callable[[dict[str, Any]], str]:
-    """`json.JSONEncoder.encode`, which takes twice as long because it makes a new encoder in C for each header."""
+    """One C encoder for all headers. `json.JSONEncoder.encode` creates one for each, which takes twice as long."""
     whole = json.JSONEncoder(separators=(",", ":"), check_circular=False)
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     sample = {"k": ["\u00e9", 1, None, True]}

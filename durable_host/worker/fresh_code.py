@@ -38,16 +38,16 @@ def reason_in(code: CodeType, variables: Mapping[str, Any]) -> str | None:
     """Why the code must not be kept alive between episodes, None if nothing is found. `variables` are its globals."""
     key = (code, id(variables))
     if key not in _found:
-        _found[key] = _Look().at_code(code, variables)
+        _found[key] = _CodeCheck().at_code(code, variables)
     return _found[key]
 
 
 def reason_of(function: FunctionType) -> str | None:
     """The reason for a function, including the variables of the functions around it."""
-    return _Look().at_function(function)
+    return _CodeCheck().at_function(function)
 
 
-class _Look:
+class _CodeCheck:
     """A check of code, and of the functions and classes of the app that it uses."""
 
     def __init__(self) -> None:

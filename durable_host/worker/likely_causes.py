@@ -108,7 +108,7 @@ def _yielded_no_task(suspect: Suspect) -> str | None:
         "tuple": "for several tasks write `yield context.task_all([...])`",
         "generator": "to run another generator write `yield from`",
         "coroutine": "call asynchronous code in an activity, `yield context.call_activity(...)`",
-        "FunctionBuilder": "call the activity by `yield context.call_activity(...)`",
+        "FunctionBuilder": "call the activity with `yield context.call_activity(...)`",
     }.get(found[1], "`yield` takes the tasks that the context's calls return, such as `context.call_activity(...)`")
     return f"'{suspect.name}' yields a value of type {found[1]} at {suspect.where}, which is not a task: {remedy}."
 
@@ -176,12 +176,12 @@ def _bad_input(suspect: Suspect) -> str | None:
             return f"The operation was sent without input, and get_input() at {suspect.where} needs one."
         return (
             f"The operation was sent, probably over HTTP, with {given}, and get_input() at {suspect.where} reads JSON "
-            'inside a JSON string: send "5" in quotation marks for 5, or signal the entity by the SDK\'s client.'
+            'inside a JSON string: send "5" in quotation marks for 5, or signal the entity with the SDK\'s client.'
         )
     return (
         f"The instance was started, probably over HTTP, with {given} as its input, and get_input() at "
         f"{suspect.where} reads objects and JSON inside a JSON string only: send an object such as "
-        '{"value": 5}, or "5" in quotation marks, or start it by the SDK\'s client.'
+        '{"value": 5}, or "5" in quotation marks, or start it with the SDK\'s client.'
     )
 
 

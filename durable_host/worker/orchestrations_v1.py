@@ -35,7 +35,7 @@ from .orchestrator_errors import describe
 
 Function = Callable[..., Any]
 REPLAYED, QUESTIONED = "replayed", "questioned"
-ASTRAY = "it uses the context of another run, which it has put where other runs find it, a global variable say"
+ASTRAY = "it uses the context of another run, probably through a global variable"
 
 
 class OrchestrationSessions:

@@ -143,7 +143,7 @@ class AppWorker:
         return app
 
     def _settle(self, app: LoadedApp, late_aiohttp: LateAiohttp) -> None:
-        """Do what need not be done before the app is indexed. The objects until now stay as long as the process."""
+        """Do what can wait until the app is indexed. The objects created so far live as long as the process."""
         if app.failure is not None:
             return
         try:

@@ -131,9 +131,9 @@ def _after_cancel(notes: TimerNotes, place: str, timer: Any) -> None:
 def _cancel_text(open_until: datetime, due: datetime) -> str:
     return (
         f"cancel() has no effect on this timer, in Azure as well: it was created for more than six days (it is due at "
-        f"{_sent(due)}), and the SDK makes a chain of three-day timers of such a timer. The instance stays Running "
+        f"{_sent(due)}), and the SDK splits such a timer into a chain of three-day timers. The instance stays Running "
         f"until {_sent(open_until)}, when the timer of the chain that is open now fires; if the code has not returned "
-        f"by then, the chain goes on, until {_sent(due)} at the latest. Wait in a loop of timers of at most six days "
+        f"by then, the chain continues, until {_sent(due)} at the latest. Wait in a loop of timers of at most six days "
         "instead: those can be cancelled."
     )
 
