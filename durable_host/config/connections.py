@@ -140,7 +140,7 @@ def parse_connection_string(text: str, setting: str = "AzureWebJobsStorage") -> 
 
 
 def development(setting: str = "AzureWebJobsStorage", origin: str = "http://127.0.0.1") -> Connection:
-    """The development account on its customary ports of `origin` (scheme and host)."""
+    """The development account at `origin` (scheme and host), on its default ports."""
     endpoint = {service: f"{origin}:{port}/{DEVELOPMENT_ACCOUNT}" for service, port in _DEVELOPMENT_PORTS.items()}
     return Connection(
         account_name=DEVELOPMENT_ACCOUNT,

@@ -134,7 +134,7 @@ def _check_app_lease(section: Section) -> None:
 
 
 def _connection_name(section: Section, *keys: str) -> str | None:
-    """The first of `keys` that is set. A name with `%` is an error: Azure does not resolve it, and does not start."""
+    """The value of the first of `keys` that is set. Azure does not start if it contains a `%NAME%`."""
     found = next((key for key in keys if section.optional_text(key)), None)
     if found is None:
         return None
@@ -269,7 +269,7 @@ def _lenient(section: Section, key: str, default: int, *, minimum: int = 0) -> i
     if value >= minimum:
         return value
     section.warnings.append(
-        f"'{section.path(key)}' is {value}, which means nothing: {default} is used. Azure accepts it."
+        f"'{section.path(key)}' is {value}, which has no meaning: {default} is used. Azure accepts it."
     )
     return default
 
@@ -311,7 +311,7 @@ def _notifications(section: Section) -> NotificationOptions:
     section.close()
     for given, missing in (("topicEndpoint", "keySettingName"), ("keySettingName", "topicEndpoint")):
         if grid.optional_text(given) and not grid.optional_text(missing):
-            raise grid.error(given, "", f"it needs {missing} beside it; Azure does not start without.")
+            raise grid.error(given, "", f"it also needs {missing}; Azure does not start without it.")
     if options.topic_endpoint:
         section.warnings.append(f"'{grid.path('topicEndpoint')}': life-cycle events are not sent by this host.")
     return options

@@ -30,8 +30,8 @@ def lifted_note(settings: AppSettings, storage: StorageProviderOptions) -> str |
     if storage.type == "sqlite" or _is_development(settings, storage.connection_name):
         return None
     return (
-        f"{SETTING} is lift, and the task hub is in a storage account: a host in Azure that takes over an instance "
-        "which is ahead of its gates fails it. Use the setting only for hubs that no host in Azure will ever use."
+        f"{SETTING} is lift, and the task hub is in a storage account: if a host in Azure takes over an instance "
+        "that is ahead of its gates, the instance fails. Use the setting only for hubs that no host in Azure will use."
     )
 
 

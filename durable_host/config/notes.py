@@ -18,8 +18,8 @@ NOTES: Final[Mapping[str, Mapping[str, str]]] = {
     "": {
         "aggregator": "there are no aggregated figures.",
         "concurrency": "the number of concurrent invocations is fixed.",
-        "configurationProfile": "it is for custom handlers.",
-        "customHandler": "only Python and Node.js functions run here.",
+        "configurationProfile": "this host runs no custom handlers.",
+        "customHandler": "this host runs no custom handlers.",
         "healthMonitor": "there is no such monitor.",
         "managedDependency": "it is for PowerShell.",
         "metadataProviderTimeout": "an app may take 120 seconds to load.",
@@ -36,7 +36,7 @@ NOTES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "extensions": {
         "cosmosDB": _NOT_SERVED,
-        "eventGrid": _NOT_SERVED,
+        "eventGrid": _NOTHING_TO_SET,
         "eventHubs": _NOT_SERVED,
         "kafka": _NOT_SERVED,
         "mysql": _NOT_SERVED,
@@ -58,13 +58,13 @@ NOTES: Final[Mapping[str, Mapping[str, str]]] = {
         "encryptClientState": "session IDs are random and contain no data.",
     },
     "extensions.http.hsts": {
-        "excludedHosts": "the header goes to callers of all hosts.",
+        "excludedHosts": "the header is sent for all host names.",
     },
 }
 
 
 def add(section: Section, path: str) -> None:
-    """Add a warning for each of them that is set in `section`, which is at `path`."""
+    """Add a warning for each setting of `NOTES` in `section`, which is at `path`."""
     for key, note in NOTES[path].items():
         if section.raw(key) not in (None, {}):
             section.warnings.append(f"'{section.path(key)}' has no effect here: {note}")

@@ -15,7 +15,7 @@ from durable_host.config.overrides import Overrides
 
 AzuriteMode = Literal["auto", "docker", "off"]
 Report = Callable[[str], None]
-"""Gets a piece of news about a step that is running."""
+"""Shows the latest progress of a step that is running."""
 
 
 class FunctionLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class Presenter(Protocol):
         ...
 
     def working(self, text: str) -> AbstractContextManager[Report]:
-        """A slow step with news, such as a build, runs inside the block. Call the function with each piece of news."""
+        """A slow step, such as a build, runs inside the block. Call the function with each line of progress."""
         ...
 
     def started(self, summary: StartSummary) -> None:
