@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Terminated(BaseException):
-    """SIGTERM came."""
+    """SIGTERM was received."""
 
 
 class Signals:

@@ -81,7 +81,7 @@ def _pack_dotnet(root: Path, archive: Path, *, no_build: bool) -> None:
 
 
 def node_notes(root: Path, package: Mapping[str, Any]) -> Iterator[str]:
-    """What is to say about the packages and the build in the archive of a Node.js app with this package.json."""
+    """Notes about the packages and the build in the archive of a Node.js app with this package.json."""
     names = {path.relative_to(root).as_posix() for path in packed_files(root)}
 
     def has(folder: str) -> bool:

@@ -18,7 +18,7 @@ REPORT_SECONDS: Final = 15.0
 
 
 class ProgressLine:
-    """Draws from a thread of its own, so that it moves while the main thread waits. `last` is the latest news."""
+    """Draws from a thread of its own, so that it moves while the main thread waits. `last` is the latest progress."""
 
     def __init__(self, console: Console, say: Callable[[str], None], text: str, *, is_animated: bool) -> None:
         self.last = ""

@@ -17,8 +17,8 @@ from durable_host.config import HostConfig, StartOptions, load
 from durable_host.config.host_config import HOST_JSON, read_document
 from durable_host.config.local_settings import FILE_NAME
 from durable_host.errors import ConfigurationError, HostError
+from durable_host.host.azure_warnings import azure_warnings
 from durable_host.host.binding_registry import binding_registry
-from durable_host.host.cautions import cautions
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.host.served_app import require_known_protocol
 from durable_host.host.worker_start import worker_options
@@ -101,7 +101,7 @@ async def functions(config: HostConfig, accounts: Accounts) -> tuple[AppFunction
         result.append(findings.ok(_FUNCTIONS, f"{len(app.served)} loaded: {', '.join(one.name for one in app.served)}"))
     result += [findings.warning(_FUNCTIONS, f"{one.name} is disabled") for one in app.disabled]
     result += [findings.warning(_FUNCTIONS, f"{name} does not run here: {why}") for name, why in app.not_served.items()]
-    result += [findings.warning(_FUNCTIONS, text) for text in cautions(app, registry, config.settings)]
+    result += [findings.warning(_FUNCTIONS, text) for text in azure_warnings(app, registry, config.settings)]
     result += [
         findings.problem(_FUNCTIONS, f"{error.function}: {error.message}", details=error.traceback or None)
         for error in app.errors

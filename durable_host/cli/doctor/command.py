@@ -52,7 +52,7 @@ def doctor(ctx: click.Context, output: str) -> int:
 
     Shows how to fix each problem. Nothing is changed. The exit code is 1 if there is a problem.
     """
-    logging.getLogger().addHandler(logging.NullHandler())  # findings say everything
+    logging.getLogger().addHandler(logging.NullHandler())  # the findings have everything
     try:
         working_folder(ctx)
         found = asyncio.run(examine(app_root(ctx)))

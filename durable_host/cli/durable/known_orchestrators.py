@@ -1,6 +1,6 @@
-"""Whether the running host of the app has an orchestrator, for a person who has misspelled its name.
+"""Warns about an orchestrator that the app's running host does not have: its name may be misspelled.
 
-Only the host of this very app is asked: one on another machine or another port is not known here.
+Only the host on the app's own port of this machine is checked.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from durable_host.host_id import host_id_of
 _ANSWERS_WITHIN: Final = 1.0
 
 
-def caution_about(name: str, config: HostConfig) -> str | None:
+def warning_about(name: str, config: HostConfig) -> str | None:
     """A warning if the app's host runs and has no orchestrator `name`; None if it has, or if that is not known."""
     address = address_of_host(config)
     try:

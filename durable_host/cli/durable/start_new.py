@@ -7,7 +7,7 @@ import click
 
 from durable_host import timestamp
 from durable_host.cli.durable.hub_session import HubSession, run
-from durable_host.cli.durable.known_orchestrators import caution_about
+from durable_host.cli.durable.known_orchestrators import warning_about
 from durable_host.cli.durable.options import DATA_HINT, hub_options, json_data
 
 
@@ -36,7 +36,7 @@ def start_new(
             name=function_name,
             createdTime=created,
         )
-        caution = await asyncio.to_thread(caution_about, function_name, session.config) if session.is_of_app else None
+        caution = await asyncio.to_thread(warning_about, function_name, session.config) if session.is_of_app else None
         if caution is not None:
             session.warn(caution)
 
