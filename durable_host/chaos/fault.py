@@ -28,7 +28,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
     `target` names a message or a step in words, such as `event 'Approval' for instance 'order-7'`. These words are the
     same in each run with the same input, so that a run can be repeated; `instance_id` is the ID in this run. `seconds`
-    is the length of a delay. `share` (0 to 1, below 1) is a random number that chooses how the fault is done.
+    is the length of a delay. `share` (from 0 to below 1) is a random number that chooses how the fault is done.
     """
 
     kind: FaultKind

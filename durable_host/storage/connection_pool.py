@@ -7,8 +7,8 @@ import aiohttp
 
 
 class NewestFirstConnector(aiohttp.TCPConnector):
-    """Reuses the connection that became free last, so that those which only a burst needed are idle, and are closed
-    after the keep-alive time. aiohttp reuses the oldest one, which keeps all of them in use forever.
+    """Reuses the connection that became free last, so that those that only a burst needed stay idle and are closed
+    after the keep-alive time. aiohttp reuses the oldest one, which keeps all of them open forever.
     """
 
     def _release(self, key: Any, protocol: Any, *, should_close: bool = False) -> None:

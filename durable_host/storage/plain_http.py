@@ -1,4 +1,4 @@
-"""A client for HTTP without TLS: storage on this machine. A request costs half the CPU time of one of aiohttp.
+"""A client for HTTP without TLS: storage on this machine. A request takes half the CPU time of one with aiohttp.
 
 It does what requests to storage need: connections that are kept, responses with a length, in chunks or until the end of
 the connection. It raises aiohttp's exceptions.

@@ -124,7 +124,7 @@ def _is_warmup(function: FunctionMetadata) -> bool:
     return function.trigger.type.lower() == "warmuptrigger"
 
 
-def is_for_anybody(segments: Sequence[str]) -> bool:
+def needs_no_key(segments: Sequence[str]) -> bool:
     """Whether a route needs no key, because it reveals and changes nothing."""
     path = "/".join(segments).lower()
     return path in ("host/ping", "warmup")

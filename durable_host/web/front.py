@@ -32,7 +32,7 @@ from durable_host.triggers.http.streamed import RESPONSE_HEADERS
 from durable_host.triggers.http.trigger import HttpTrigger
 from durable_host.triggers.mcp.webhook import WEBHOOK_PATH as MCP_PATH
 from durable_host.triggers.mcp.webhook import McpWebhook
-from durable_host.web.admin import AdminApi, is_for_anybody
+from durable_host.web.admin import AdminApi, needs_no_key
 from durable_host.web.admin_host import Answer
 from durable_host.web.keys import Access, KeysUnavailable, Verdict
 from durable_host.web.local_only import REFUSAL, is_local_request
@@ -237,7 +237,7 @@ class Front:
         return refusal or web.Response(status=404)
 
     async def _answer_admin(self, request: web.Request, segments: list[str], answer: Answer) -> web.Response:
-        if self.access is not None and not is_for_anybody(segments):
+        if self.access is not None and not needs_no_key(segments):
             refusal = await _refusal(self.access.admin(request))
             if refusal is not None:
                 return refusal

@@ -3,7 +3,6 @@
 A page on another site can make a browser call this host. Browsers report this in `Sec-Fetch-Site`, for images and
 links too, and in `Origin`. If the page has bound its own host name to this address, the `Host` header shows that.
 Another machine can forge all of these headers, but not its address.
-Source: DESIGN.md, "Nothing phones home".
 """
 
 import ipaddress
