@@ -8,7 +8,7 @@ Unit tests write their files to memory, where there is enough of it.
 .NET compiles nothing twice: a second, better compilation of what is called often takes a quarter of the CPU time of
 processes that run for seconds.
 
-`aiohttp` loads the certificates of all authorities when it is imported, in hosts and in workers of durable functions.
+`aiohttp` loads the system's CA certificates when it is imported, in hosts and in workers of durable functions.
 No test asks a server for its certificate, so they load one alone, whose key nobody has.
 """
 

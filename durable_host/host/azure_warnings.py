@@ -16,7 +16,7 @@ RESERVED_NAMES = {"activitytrigger": frozenset({"data"})}
 """Parameter names that Azure's host cannot bind because it uses them itself, by trigger type, as far as observed."""
 
 
-def cautions(functions: AppFunctions, bindings: BindingRegistry, settings: AppSettings) -> Iterator[str]:
+def azure_warnings(functions: AppFunctions, bindings: BindingRegistry, settings: AppSettings) -> Iterator[str]:
     """The warnings, in the order of the functions."""
     yield from _annotations(functions)
     logs_outputs = mode_of(settings) == "log"

@@ -31,7 +31,7 @@ class Control:
         self._work = Tasks(_log)
 
     def restart(self) -> None:
-        self._reload("The host was asked to restart")
+        self._reload("A restart was requested")
 
     def drain(self) -> None:
         if Pause.DRAIN not in self._server.pauses:

@@ -1,6 +1,6 @@
 """Imports what a durable app needs in the host while the worker loads the app, before the host knows its functions.
 
-The app is not served earlier or otherwise if the guess is wrong: then the time would have passed unused.
+A wrong guess only costs the time, which would have passed unused.
 """
 
 import threading

@@ -1,8 +1,8 @@
-"""Lets the host's aiohttp read the certificates of all authorities with its first TLS connection, not at its import.
+"""Delays the loading of the system's CA certificates from aiohttp's import to its first TLS connection.
 
-aiohttp creates two TLS contexts when it is imported, and each reads the system's certificates. That is a seventh of the
-CPU time of a host's start, and most hosts never use these contexts. A worker leaves its aiohttp alone: there it
-belongs to the app.
+aiohttp creates two TLS contexts when it is imported, and each loads the certificates. That takes a seventh of the CPU
+time of a host's start, and most hosts never use these contexts. A worker does not change aiohttp: there it belongs to
+the app.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ _lock = threading.Lock()
 
 
 def import_aiohttp() -> None:
-    """Import aiohttp, with contexts that read the certificates late."""
+    """Import aiohttp, with contexts that load the certificates late."""
     with loading_late():
         import aiohttp.connector  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
 
 class LateContext(ssl.SSLContext):
-    """A context that is made plain by its first use, which loads its certificates."""
+    """A TLS context that loads its certificates when it is first used, and is then a plain one."""
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         return self._loaded().wrap_bio(*args, **kwargs)
@@ -52,7 +52,7 @@ class LateContext(ssl.SSLContext):
 
 @contextlib.contextmanager
 def loading_late() -> Generator[None, None, None]:
-    """Contexts of Python's own class that are created within load their default certificates later."""
+    """In this block, new contexts of Python's own class load their default certificates when they are first used."""
     if ssl.SSLContext is not _PLAIN or _PLAIN.__module__ != "ssl":
         yield
         return

@@ -83,7 +83,7 @@ class Reloader:
 
     async def _watch(self, config: HostConfig, check_offline: Callable[[], None]) -> None:
         async for found in changes(self._rules, self._known_files, self._stopping):
-            paths = self._source_build.news(found)
+            paths = self._source_build.relevant(found)
             names = [path.relative_to(config.root) if path.is_relative_to(config.root) else path for path in paths]
             if Path(OFFLINE_FILE) in names:
                 names.remove(Path(OFFLINE_FILE))

@@ -15,8 +15,8 @@ from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.unserved_output import mode_of
 from durable_host.clock import Clock, SystemClock
 from durable_host.config import HostConfig
+from durable_host.host.azure_warnings import azure_warnings
 from durable_host.host.binding_registry import binding_registry
-from durable_host.host.cautions import cautions
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.host.manual_starts import manual_starts
 from durable_host.host.triggers import AppTriggers, app_triggers, host_account
@@ -155,7 +155,9 @@ def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
         yield logging.ERROR, f"{text}\n{problem.traceback}" if problem.traceback else text
     for name, reason in functions.not_served.items():
         yield logging.WARNING, f"The function '{name}' does not run here: {reason}."
-    yield from ((logging.WARNING, text) for text in cautions(functions, app.pipeline.bindings, app.config.settings))
+    yield from (
+        (logging.WARNING, text) for text in azure_warnings(functions, app.pipeline.bindings, app.config.settings)
+    )
     for function in functions.served:
         if function.retry is not None and function.trigger.type.lower() not in _RETRIED_TRIGGERS:
             yield (

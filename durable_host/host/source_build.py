@@ -8,7 +8,7 @@ from durable_host.host.watched_files import SETTINGS_FILE, FileTimes, WatchRules
 
 
 class SourceBuild:
-    """Owned by the reloader. Without `options.build` nothing is built, and `news` are all changes."""
+    """Owned by the reloader. Without `options.build` nothing is built, and all changes are relevant."""
 
     def __init__(self, options: StartOptions, rules: WatchRules) -> None:
         self.script_root = options.script_root
@@ -18,8 +18,8 @@ class SourceBuild:
         self._is_running = False
         self._written: FileTimes = {}
 
-    def news(self, paths: Iterable[Path]) -> list[Path]:
-        """The changes that call for a reload: without what the own build is writing, or wrote."""
+    def relevant(self, paths: Iterable[Path]) -> list[Path]:
+        """The changes that require a reload: not those that the build itself makes."""
         if self._build is None:
             return list(paths)
         now = self._rules.output_times()

@@ -13,8 +13,8 @@ from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.unserved_output import Mode
 from durable_host.config import HostConfig, load
 from durable_host.errors import ConfigurationError
+from durable_host.host.azure_warnings import azure_warnings
 from durable_host.host.binding_registry import binding_registry
-from durable_host.host.cautions import cautions
 from durable_host.host.durable_calls import durable_names, unserved_names
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.host.summary import function_lines
@@ -74,7 +74,7 @@ def test_an_output_that_is_not_served_is_told_at_the_start(tmp_path: Path, mode:
         [function("f", binding("httpTrigger", "req"), binding("serviceBus", "o", "out"), binding("http", "r", "out"))],
     )
     config = configuration(tmp_path, DURABLE_HOST_UNSERVED_OUTPUTS=mode)
-    [text] = cautions(found, registry(config, mode), config.settings)
+    [text] = azure_warnings(found, registry(config, mode), config.settings)
     assert text.startswith("DH5021: The function 'f' runs, but its output 'o' is not served")
     assert told in text
     assert ("DURABLE_HOST_UNSERVED_OUTPUTS=log" in text) == (mode == "fail")
@@ -83,7 +83,7 @@ def test_an_output_that_is_not_served_is_told_at_the_start(tmp_path: Path, mode:
 def test_the_setting_for_unserved_outputs_takes_two_words(tmp_path: Path) -> None:
     config = configuration(tmp_path, DURABLE_HOST_UNSERVED_OUTPUTS="drop")
     with pytest.raises(ConfigurationError, match="is 'drop', expected fail or log"):
-        list(cautions(AppFunctions(), registry(config), config.settings))
+        list(azure_warnings(AppFunctions(), registry(config), config.settings))
 
 
 @pytest.mark.parametrize("name", ["data", "Data"])
@@ -93,7 +93,7 @@ def test_an_activity_whose_input_is_called_data_is_warned_about(tmp_path: Path, 
     )
     found = seen(tmp_path, [act])
     config = configuration(tmp_path)
-    [text] = cautions(found, registry(config), config.settings)
+    [text] = azure_warnings(found, registry(config), config.settings)
     assert text.startswith("DH5040: The function 'act' runs here, but Azure would not serve it")
     assert f"Can't bind parameter '{name}' to type 'System.String'." in text
     assert text.endswith("Give the parameter another name, in the trigger and in the function (function_app.py:7).")
@@ -109,7 +109,7 @@ def test_annotations_that_azures_worker_refuses_are_one_warning(tmp_path: Path) 
         for number in range(7)
     ]
     config = configuration(tmp_path)
-    [text] = cautions(seen(tmp_path, acts), registry(config), config.settings)
+    [text] = azure_warnings(seen(tmp_path, acts), registry(config), config.settings)
     assert text.startswith("DH5041: This app runs here, but Azure would serve none of this app's functions")
     assert "inp: list[str] in 'act0'" in text
     assert "and 2 more" in text
@@ -118,7 +118,7 @@ def test_annotations_that_azures_worker_refuses_are_one_warning(tmp_path: Path) 
 @pytest.mark.parametrize("trigger", [binding("httpTrigger", "data"), binding("activityTrigger", "inp")])
 def test_other_names_and_triggers_are_not_warned_about(tmp_path: Path, trigger: Binding) -> None:
     config = configuration(tmp_path)
-    assert list(cautions(seen(tmp_path, [function("f", trigger)]), registry(config), config.settings)) == []
+    assert list(azure_warnings(seen(tmp_path, [function("f", trigger)]), registry(config), config.settings)) == []
 
 
 @pytest.mark.parametrize(

@@ -186,10 +186,10 @@ async def test_what_the_own_build_writes_is_no_news(tmp_path: Path) -> None:
     rules.output.mkdir(parents=True)
     assembly, news = rules.output / "App.dll", list[list[Path]]()
     source_build = SourceBuild(
-        StartOptions(build=Build(rules.output, lambda: news.append(source_build.news([assembly])))), rules
+        StartOptions(build=Build(rules.output, lambda: news.append(source_build.relevant([assembly])))), rules
     )
     await source_build.run()
-    assert [*news, source_build.news([assembly])] == [[], []]
+    assert [*news, source_build.relevant([assembly])] == [[], []]
     assert source_build.script_root == rules.output
 
 
@@ -201,7 +201,7 @@ async def test_what_another_build_writes_is_news_that_needs_no_build(tmp_path: P
     await source_build.run()
     assembly = rules.output / "App.dll"
     assembly.write_text("built by an editor", "utf-8")
-    assert source_build.news([assembly]) == [assembly]
+    assert source_build.relevant([assembly]) == [assembly]
     assert not source_build.is_needed([assembly])
 
 
@@ -218,5 +218,5 @@ def test_without_a_build_every_change_is_news(tmp_path: Path) -> None:
     rules = project_rules(tmp_path)
     source_build = SourceBuild(StartOptions(), rules)
     paths = [tmp_path / "Functions.cs", tmp_path / "bin" / "Debug" / "net10.0" / "App.dll"]
-    assert source_build.news(paths) == paths
+    assert source_build.relevant(paths) == paths
     assert not source_build.is_needed(paths)
