@@ -48,7 +48,7 @@ class QueueOutput:
                 cause="host.json says that queue messages are plain text.",
                 remedy='Set "extensions": {"queues": {"messageEncoding": "base64"}} in host.json, or send text.',
             ) from error
-        self._caution(binding, datum, context.function.name)
+        self._warn_of_queue_message(binding, datum, context.function.name)
         account = self._accounts.account(binding.text("connection"))
         try:
             for text in texts:
@@ -58,7 +58,7 @@ class QueueOutput:
         finally:
             self._signals.notify(account_key(account), queue)
 
-    def _caution(self, binding: Binding, datum: Datum, function: str) -> None:
+    def _warn_of_queue_message(self, binding: Binding, datum: Datum, function: str) -> None:
         """Warn that a `QueueMessage` is stored as JSON, which surprises most users."""
         if datum.kind != "json" or (function, binding.name) in self._warned:
             return

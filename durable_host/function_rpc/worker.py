@@ -39,7 +39,7 @@ from durable_host.invocation.worker_process import worker_environment
 _log = logging.getLogger("Host.Worker")
 
 TERMINATE_SECONDS = 5.0
-"""How long the worker may take to end after it was asked to."""
+"""How long the worker may take to end after the request."""
 EXIT_SECONDS = 0.3
 """How long a process may live without its stream: that of a process that dies ends first."""
 CANCEL_SECONDS = 1.0

@@ -12,11 +12,11 @@ import pytest
 from durable_host.invocation.datum import NONE, Datum, string
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.triggers.http.absent import AbsentHttpFunction, AbsentRoutes
-from durable_host.triggers.http.answer_hint import answer_hint
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.triggers.http.failure_reply import failure_reply
 from durable_host.triggers.http.function_reply import function_reply
 from durable_host.triggers.http.reply import HttpFunctionReply, InvalidReply, text_reply
+from durable_host.triggers.http.return_value_hint import return_value_hint
 
 PLAIN = (("Content-Type", "text/plain; charset=utf-8"),)
 
@@ -103,17 +103,17 @@ def test_a_function_that_gives_no_response_answers_by_where_its_value_goes(
 )
 def test_a_value_that_cannot_be_a_response_is_told_with_what_to_return(kind: str, told: str) -> None:
     error = f'unable to encode outgoing TypedData: unsupported type "http" for Python type "{kind}"'
-    assert told in (answer_hint(error) or "")
+    assert told in (return_value_hint(error) or "")
 
 
 def test_a_function_without_a_response_is_told_to_declare_one() -> None:
-    hint = answer_hint("function 'f' without a $return binding returned a non-None value")
+    hint = return_value_hint("function 'f' without a $return binding returned a non-None value")
     assert '{"type": "http", "direction": "out", "name": "$return"}' in (hint or "")
 
 
 def test_other_errors_have_no_hint_about_the_response() -> None:
-    assert answer_hint("division by zero") is None
-    assert answer_hint('unsupported type "queue" for Python type "dict"') is None
+    assert return_value_hint("division by zero") is None
+    assert return_value_hint('unsupported type "queue" for Python type "dict"') is None
 
 
 def absent_routes(*, explain: bool = True) -> AbsentRoutes:
