@@ -34,7 +34,7 @@ _FAILED = OrchestrationStatus.Failed
 
 
 class InstanceIndex:
-    """Call `search` at any time. `notify` gets the IDs of changed instances that were found by reading; None means many.
+    """Call `search` at any time. `notify` gets the IDs of instances whose changes were read from the hub; None: many.
 
     `rescan_after` is the shortest time in seconds between two scans of the whole hub.
     """

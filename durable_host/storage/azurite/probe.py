@@ -117,10 +117,10 @@ def _not_answering(mute: Sequence[ServiceHealth], setting: str, waited: float) -
     return NoAnswer(
         f"Something accepts connections for the development storage account of '{setting}' and has not answered within "
         f"{waited:.0f} s.",
-        cause=f"No response from: {addresses}. Either it is an Azurite that is too busy to answer, as it is for "
-        "a while when it deletes a large task hub or thousands of messages; or it is another program.",
-        remedy=f"If it is Azurite, wait and start again, or end it and let the host start its own. If it is another "
-        f"program, end it, or give '{setting}' other ports.",
+        cause=f"No response from {addresses}. This is either an Azurite that is too busy, for example because it "
+        "deletes a large task hub or thousands of messages, or another program.",
+        remedy="If it is Azurite, wait and start again, or stop it and let the host start its own. If it is another "
+        f"program, stop it, or give '{setting}' other ports.",
     )
 
 
@@ -169,7 +169,7 @@ def _ask(connection: Connection, service: str, endpoint: str, timeout: float) ->
     except TimeoutError:
         return health("mute", "accepts connections and does not answer")
     except OSError as error:
-        return health("foreign", f"cannot be asked ({error})")
+        return health("foreign", f"does not accept a request ({error})")
     return _classify(health, status, headers, body)
 
 
