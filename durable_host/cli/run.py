@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 import click
@@ -20,6 +20,9 @@ from durable_host.cli.printable import printable_lines
 from durable_host.cli.running_host import Address, HostNotRunning, address_of_host, request_host
 from durable_host.config import load
 from durable_host.errors import EXIT_FAILURE, EXIT_STOPPED, HostError, UsageError
+
+_ANSWERS_WITHIN: Final = 10.0
+"""In seconds, for requests that run no function."""
 
 
 class RunRefused(HostError):
@@ -76,6 +79,7 @@ def _text(content: str | None, path: str | None) -> str:
 
 def _invoke(address: Address, name: str, text: str, key: str | None) -> dict[str, Any]:
     """The outcome that the host returns. Raises HostNotRunning, RunRefused."""
+    request_host(address, "GET", "/admin/host/ping", answers_within=_ANSWERS_WITHIN)  # a function may take hours
     status, answer = request_host(address, "POST", f"/admin/functions/{quote(name, safe='')}?wait=true", key, text)
     if status == 200 and isinstance(answer, dict) and "status" in answer:
         return cast("dict[str, Any]", answer)
@@ -91,7 +95,7 @@ def _invoke(address: Address, name: str, text: str, key: str | None) -> dict[str
 
 
 def _names(address: Address, key: str | None) -> str:
-    status, answer = request_host(address, "GET", "/admin/functions", key)
+    status, answer = request_host(address, "GET", "/admin/functions", key, answers_within=_ANSWERS_WITHIN)
     if status != 200 or not isinstance(answer, list):
         raise HostNotRunning(f"The server at {address} is not a Functions host.", remedy="Start one with 'func start'.")
     names = [str(function["name"]) for function in cast("list[dict[str, Any]]", answer)]

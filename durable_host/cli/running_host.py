@@ -2,12 +2,19 @@
 
 import http.client
 import json
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NamedTuple
 
 from durable_host.config import HostConfig
 from durable_host.errors import HostError
 
 _CONNECTS_WITHIN: Final = 5.0
+_TAKEN_WITHIN: Final = 30.0
+_LONGEST: Final = 100_000_000
+"""In bytes."""
 _EVERY_ADDRESS: Final = ("0.0.0.0", "::", "*", "+")
 
 
@@ -43,7 +50,8 @@ def request_host(
 ) -> tuple[int, Any]:
     """The status and the body: its parsed JSON, or its text. Raises HostNotRunning.
 
-    `text` becomes the input of a manual invocation. `answers_within` limits each wait for data, in seconds.
+    `text` becomes the input of a manual invocation. `answers_within` limits the time to the end of the answer, in
+    seconds. None is for a function that may run for any time: the answer must have ended 30 s after its beginning.
     """
     headers = {"x-functions-key": key} if key else {}
     body = None
@@ -54,10 +62,15 @@ def request_host(
     try:
         connection.connect()
         assert connection.sock is not None
-        connection.sock.settimeout(answers_within)
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        content = response.read().decode("utf-8", "replace")
+        with _time_limit(connection.sock, answers_within or _TAKEN_WITHIN):
+            connection.request(method, path, body, headers)
+            if answers_within is not None:
+                status, content = _answer(connection)
+        if answers_within is None:
+            connection.sock.settimeout(None)
+            connection.sock.recv(1, socket.MSG_PEEK)
+            with _time_limit(connection.sock, _TAKEN_WITHIN):
+                status, content = _answer(connection)
     except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last for an odd host name
         raise HostNotRunning(
             f"No host answers at {address}.",
@@ -67,6 +80,41 @@ def request_host(
     finally:
         connection.close()
     try:
-        return response.status, json.loads(content)
-    except ValueError:
-        return response.status, content
+        return status, json.loads(content)
+    except (ValueError, RecursionError):
+        return status, content
+
+
+def _answer(connection: http.client.HTTPConnection) -> tuple[int, str]:
+    with connection.getresponse() as response:
+        content = response.read(_LONGEST + 1)
+        if len(content) > _LONGEST:
+            raise http.client.HTTPException(f"The answer has more than {_LONGEST // 1_000_000} MB.")
+        if response.length:
+            raise http.client.IncompleteRead(content, response.length)
+    return response.status, content.decode("utf-8", "replace")
+
+
+@contextmanager
+def _time_limit(connection: socket.socket, seconds: float) -> Generator[None]:
+    """End the connection after so many seconds, whatever the other side does. Raises TimeoutError."""
+    expired = threading.Event()
+
+    def end() -> None:
+        expired.set()
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        connection.settimeout(None)
+        yield
+    except (OSError, http.client.HTTPException):
+        if not expired.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if expired.is_set():
+        raise TimeoutError(f"There was no whole answer within {seconds:g} s.")
