@@ -4,15 +4,19 @@ import http.client
 import json
 import socket
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
-from typing import Any, Final, NamedTuple
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, TypeVar
 
 from durable_host.config import HostConfig
 from durable_host.errors import HostError
 
+T = TypeVar("T")
+
 _CONNECTS_WITHIN: Final = 5.0
 _TAKEN_WITHIN: Final = 30.0
+_TOO_LONG: Final = "The answer took too long."
 _LONGEST: Final = 100_000_000
 """In bytes."""
 _EVERY_ADDRESS: Final = ("0.0.0.0", "::", "*", "+")
@@ -62,19 +66,16 @@ def request_host(
     try:
         connection.connect()
         assert connection.sock is not None
-        with _time_limit(connection.sock, answers_within or _TAKEN_WITHIN):
-            connection.request(method, path, body, headers)
-            if answers_within is not None:
-                status, content = _answer(connection)
+        until = time.monotonic() + (answers_within or _TAKEN_WITHIN)
+        _in_time(connection.sock, until, lambda: connection.request(method, path, body, headers))
         if answers_within is None:
-            connection.sock.settimeout(None)
             connection.sock.recv(1, socket.MSG_PEEK)
-            with _time_limit(connection.sock, _TAKEN_WITHIN):
-                status, content = _answer(connection)
+            until = time.monotonic() + _TAKEN_WITHIN
+        status, content = _in_time(connection.sock, until, lambda: _answer(connection))
     except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last for an odd host name
         raise HostNotRunning(
             f"No host answers at {address}.",
-            cause=str(error),
+            cause=str(error) or type(error).__name__,
             remedy="Start it with 'func start', or name its port with --port.",
         ) from error
     finally:
@@ -95,9 +96,8 @@ def _answer(connection: http.client.HTTPConnection) -> tuple[int, str]:
     return response.status, content.decode("utf-8", "replace")
 
 
-@contextmanager
-def _time_limit(connection: socket.socket, seconds: float) -> Generator[None]:
-    """End the connection after so many seconds, whatever the other side does. Raises TimeoutError."""
+def _in_time(connection: socket.socket, until: float, work: Callable[[], T]) -> T:
+    """Do the work, and end the connection at `until`, whatever the other side does. Raises TimeoutError."""
     expired = threading.Event()
 
     def end() -> None:
@@ -105,16 +105,18 @@ def _time_limit(connection: socket.socket, seconds: float) -> Generator[None]:
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(seconds, end)
+    timer = threading.Timer(max(0.0, until - time.monotonic()), end)
     timer.daemon = True
     timer.start()
     try:
         connection.settimeout(None)
-        yield
-    except (OSError, http.client.HTTPException):
-        if not expired.is_set():
-            raise
+        result = work()
+    except (OSError, http.client.HTTPException) as error:
+        if expired.is_set():
+            raise TimeoutError(_TOO_LONG) from error
+        raise
     finally:
         timer.cancel()
-    if expired.is_set():
-        raise TimeoutError(f"There was no whole answer within {seconds:g} s.")
+    if expired.is_set():  # the end of the connection may pass for the end of an answer
+        raise TimeoutError(_TOO_LONG)
+    return result

@@ -93,7 +93,7 @@ def test_a_program_that_answers_too_slowly_is_no_host(serve: Serve, what: str) -
     address = serve(SLOW[what])
     with pytest.raises(HostNotRunning, match="No host answers") as failure:
         request_host(address, "GET", "/", answers_within=0.05)
-    assert failure.value.cause == "There was no whole answer within 0.05 s."
+    assert failure.value.cause == "The answer took too long."
     assert failure.value.remedy == "Start it with 'func start', or name its port with --port."
 
 
@@ -102,7 +102,7 @@ def test_an_answer_that_has_begun_ends_too(serve: Serve, what: str, monkeypatch:
     monkeypatch.setattr(running_host, "_TAKEN_WITHIN", 0.05)
     with pytest.raises(HostNotRunning) as failure:
         request_host(serve(SLOW[what]), "GET", "/")
-    assert failure.value.cause == "There was no whole answer within 0.05 s."
+    assert failure.value.cause == "The answer took too long."
 
 
 def test_a_program_that_does_not_take_the_request_is_no_host(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
