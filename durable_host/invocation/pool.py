@@ -178,7 +178,7 @@ class WorkerPool:
 
     def running_functions(self) -> list[str]:
         """The names of the functions that run, also in workers that are being replaced."""
-        processes = [process for workers in self._everybody() for process in workers.processes()]
+        processes = [process for workers in self._all_workers() for process in workers.processes()]
         return sorted(set[str]().union(*(process.running_functions for process in processes)))
 
     async def invoke(
