@@ -149,6 +149,7 @@ def test_an_event_whose_name_differs_in_case_is_named(host: HostProcess) -> None
     assert "'Approval'" in line
     raise_event(host, instance_id, "Approval", 2)
     assert finished(host, instance_id)["output"] == 2
+    assert "Potential duplicate" not in host.output
 
 
 def test_an_event_that_nobody_consumed_is_named_at_the_end(host: HostProcess) -> None:
