@@ -1,7 +1,7 @@
 """Leaves out a warning of the 1.x SDK that misleads.
 
 The SDK keeps an external event that arrives before its wait, and warns of a "Potential duplicate Task completion". It
-is neither a duplicate nor a mistake. The host reports the events that no wait takes, and those whose names differ only in
+is neither a duplicate nor a mistake. The host reports events that no wait takes, and those whose names differ only in
 case.
 """
 
