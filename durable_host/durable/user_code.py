@@ -1,6 +1,6 @@
 """The port through which the runtime runs orchestrator and entity code of any SDK generation.
 
-`sdk.v1` implements it for azure-functions-durable 1.x on top of the invocation layer.
+`sdk/` implements it for function apps, and `sidecar/workers/worker_code.py` for plain workers.
 """
 
 from collections.abc import Callable, Sequence
@@ -322,7 +322,7 @@ class RunsActivityRequests(Protocol):
 
 
 def runs_activity_requests(code: object) -> TypeGuard[RunsActivityRequests]:
-    """Whether it is such code. `isinstance` takes much longer on a protocol, and each activity comes here."""
+    """True when the code implements `RunsActivityRequests`. `isinstance` is too slow to call for each activity."""
     return hasattr(code, "run_activity_request")
 
 
@@ -333,7 +333,7 @@ def event_waits_in(reply: dict[str, Any]) -> list[EventWaitNote] | None:
 
 
 def reading_code(code: UserCode) -> UserCode | None:
-    """Return the code for replays for people, which log nothing and do not touch the sessions of instances.
+    """Return the code for replays that a person looks at: they log nothing and do not touch the sessions of instances.
 
     Code that can be replayed in this way has a method `reading`; for other code, return None.
     """

@@ -24,7 +24,7 @@ BATCH = 10
 _MANY = 500
 """Instances of a round from which on retention is behind. Pages may be smaller: storage filters some out."""
 _ALL_REFUSED = 5 * BATCH
-"""If storage refuses all of so many instances, the first of a round, the round ends."""
+"""A round ends if storage refuses this many instances at its beginning."""
 _USUAL_SHARE = 9.0
 _SMALLEST_SHARE = 1.0
 _FASTER = 3.0

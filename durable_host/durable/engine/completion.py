@@ -83,7 +83,7 @@ def repeated_answer(state: OrchestrationState, start: TaskMessage) -> TaskMessag
     """Return a child's result again for a parent that has called it a second time, or None while the child runs.
 
     The parent may have discarded the first result because it arrived before the call was committed. The message gets an
-    identity of its own, so that it is not taken for a duplicate.
+    identity of its own, so that it is not mistaken for a duplicate.
     """
     end = next((event for event in reversed(state.history) if isinstance(event, ExecutionCompleted)), None)
     if end is None or state.parent is None or start.target == state.instance or FIRE_AND_FORGET in (state.tags or {}):

@@ -28,7 +28,7 @@ class _EarlyEvent:
         self.timestamp = timestamp
         self.is_consumed = False
         self.differs = False
-        """Whether it was reported that a wait has this name in other capitals."""
+        """True once it was reported that a wait has this name in a different case."""
 
 
 class ExternalEvents:

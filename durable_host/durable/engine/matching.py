@@ -264,7 +264,7 @@ def _request_mismatch(
             request = identity.decided(own, call.episode, TaskScheduled.event_name, number, content)
             is_answer = identity.is_same_decision(message.id, identity.answer_to(request))
         return None if is_answer else "it answers a call that was decided under this number and never committed"
-    # The official backend counts on from the previous generation when one ends and the next one makes calls.
+    # The official backend continues the count of the previous generation when the next one makes calls.
     if call.episode == 1 or message.episode is None or message.episode < 1 or message.episode == call.episode:
         return None
     return f"it answers a call of episode {message.episode}, and this one is of episode {call.episode}"

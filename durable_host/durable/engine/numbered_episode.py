@@ -225,7 +225,7 @@ def _completion_of(action: CompleteOrchestration) -> Completion:
 
 
 def _counts(action: NumberedAction) -> bool:
-    """Whether an action of code that does not match its history is carried out: its end, and releases of locks."""
+    """True for the actions of non-deterministic code that are carried out: its end, and releases of locks."""
     if isinstance(action, CompleteOrchestration):
         return True
     if isinstance(action, SendEvent):

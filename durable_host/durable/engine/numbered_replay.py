@@ -1,6 +1,6 @@
 """Replays saved histories with code of the 2.x SDK, which numbers its actions itself.
 
-The SDK compares all turns but the last one. What the last turn has called is compared here.
+The SDK compares all turns but the last one. The calls of the last turn are compared here.
 
 Source: docs/protocol/durable-v2.md#turns
 """
@@ -55,7 +55,7 @@ async def replay_history(events: Sequence[HistoryEvent], code: UserCode, options
 
 
 async def _replay_numbered(events: Sequence[HistoryEvent], run: RunCode) -> None:
-    """Replay a history, also one of 1.x, as a 2.x app continues it.
+    """Replay a history, even one of 1.x code, the way a 2.x app continues it.
 
     Raises ReplayFailed, and ValueError if it is not the history of an orchestration in its original order.
     """
@@ -81,7 +81,7 @@ async def _replay_numbered(events: Sequence[HistoryEvent], run: RunCode) -> None
 
 
 def _mismatch(history: Sequence[HistoryEvent], text: str, position: str | None) -> ReplayFailed:
-    """Return the failure that the SDK describes in its text, with the call of which it gives the number."""
+    """Return the failure for the SDK's error text, with the call whose number the text contains."""
     number, asked = _NUMBER.search(text), _ASKED.search(text)
     ordinal = next(
         (

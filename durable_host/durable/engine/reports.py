@@ -110,7 +110,7 @@ class Reports:
         )
 
     def held_back(self, held: Gate, closed: Gate) -> None:
-        """Report that the code has decided the action of `held`, but `closed` is in front of it."""
+        """Report that the action of `held` waits for the gate `closed`."""
         self.position = held.position or self.position
         what = f"The code of '{self._state.name}' has decided its next step ({name_of(held.action)})"
         self._gate(f"{what}, but the step does not begin yet: {wait_text(closed, self._dialect)}")

@@ -32,7 +32,7 @@ class Scheduled(NamedTuple):
 
 
 class SendingOrchestration(NamedTuple):
-    """The orchestration whose decisions are carried out, with what that requires. `now` is in ticks."""
+    """The orchestration whose decisions are carried out, and everything that this requires. `now` is in ticks."""
 
     instance: OrchestrationInstance
     started: ExecutionStarted

@@ -255,7 +255,7 @@ class Walker(Numbering):
             task.gate.settle(self._index)
 
     def _begin_part(self, number: int, gate: Gate, timer: LongTimer) -> None:
-        """Begin the next part of a timer. The parts of a cancelled timer go on, as they do in the SDK."""
+        """Begin the next part of a timer. A cancelled timer keeps its parts, as in the SDK."""
         gate.number = number
         self._long_timers[number] = (gate, timer)
         self.create_timer(number, timer.next_part(self.now), gate)

@@ -14,9 +14,9 @@ SortValue = int | str
 class InstanceSearch(msgspec.Struct, frozen=True, kw_only=True):
     """The filter and the order of a search. Entities are not in it. Times are ticks; empty `statuses` means all.
 
-    `name` is part of the orchestrator's name, `text` part of the input, the output or the custom status, both in any
-    case. The duration of an instance that has not ended lasts until `now`. The page begins after the pair `after` of a
-    sort value and an ID.
+    `name` is part of the orchestrator's name, `text` part of the input, the output or the custom status; neither is
+    case-sensitive. The duration of an instance that has not ended lasts until `now`. The page begins after the pair
+    `after` of a sort value and an ID.
     """
 
     statuses: frozenset[OrchestrationStatus] = frozenset()
@@ -45,7 +45,7 @@ class SearchPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def spellings(text: str) -> tuple[str, ...]:
-    """A text as it may occur in JSON, in lower case: as it is, and with escapes instead of other than ASCII letters."""
+    """Return how a text may occur in JSON, in lower case: unchanged, and with non-ASCII letters escaped."""
     escaped = "".join(_escaped(one) for one in text)
     return (text.lower(), escaped.lower()) if escaped != text else (text.lower(),)
 

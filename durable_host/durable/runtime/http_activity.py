@@ -38,7 +38,7 @@ class HttpCallRequest(msgspec.Struct):
 class HttpActivity:
     """Sends requests. They share one client session, which is opened for the first.
 
-    Tests pass a `connector` that leads some requests elsewhere.
+    Tests pass a `connector` that redirects some requests.
     """
 
     def __init__(self, connector: Callable[[], aiohttp.BaseConnector | None] = lambda: None) -> None:

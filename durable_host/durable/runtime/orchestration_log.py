@@ -45,7 +45,7 @@ class _LoggedRun:
 
 
 class OrchestrationLog:
-    """Logs each start and each end once, and owns the limited memory of what was logged."""
+    """Logs each start and each end once. It remembers a limited number of them."""
 
     def __init__(self, code: UserCode) -> None:
         self._code = code

@@ -1,4 +1,4 @@
-"""Runs the code of orchestrators: a turn, or again what it has decided before.
+"""Runs orchestrator code: a new turn, or an earlier one again to get what it decided.
 
 Source: docs/protocol/task-hub-storage-processing.md#episode
 """
@@ -54,7 +54,7 @@ class OrchestratorCode:
             )
 
     async def messages_of(self, owed: Owed, state: OrchestrationState) -> list[TaskMessage]:
-        """The messages that follow from rows of the history. The code is run where they need its inputs."""
+        """Return the messages that follow from rows of the history. Runs the code if they need its inputs."""
         if not state.is_numbered:
             answer = await self._replay(state) if owed.needs_code else None
             return owed.messages(answer, code=self._code, options=self._options)
@@ -62,7 +62,7 @@ class OrchestratorCode:
         return owed.messages(None, code=self._code, options=self._options, answers=answers)
 
     async def custom_status(self, state: OrchestrationState) -> str | None:
-        """The custom status that the code has set, which the history does not contain. The code is run for it."""
+        """Return the custom status that the code has set. Runs the code, because the history does not contain it."""
         has_begun = any(isinstance(event, ExecutionStarted) for event in state.seen_by_code())
         if not has_begun or not self._code.has_orchestrator(state.name):
             return None

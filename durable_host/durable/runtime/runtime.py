@@ -54,7 +54,7 @@ class DurableRuntime:
 
     `activity_window` limits the outstanding activities of one instance (see EngineOptions). `session_capacity` is the
     number of instances whose state is kept in memory. After an internal error the runtime starts over; `on_failure` is
-    called if that does not help. `http` creates what sends the HTTP requests of orchestrators.
+    called if that does not help. `http` creates the activity that sends the HTTP requests of orchestrators.
     """
 
     def __init__(

@@ -145,9 +145,9 @@ class AppCode:
             yield other
 
     def reading(self) -> Self | None:
-        """Return the same code for replays for people: they log nothing, and the sessions of instances go on.
+        """Return the same code for replays that a person looks at: they log nothing and do not touch live sessions.
 
-        None if the worker of the language has no such replays.
+        None if the worker of the language does not support them.
         """
         other = copy.copy(self)
         other._seen = OrderedDict()

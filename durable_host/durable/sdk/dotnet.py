@@ -134,7 +134,7 @@ class DotnetUserCode(V2UserCode):
         return message
 
     async def _turn(self, function: str, turn: OrchestratorTurn) -> DotnetAnswer:
-        """Send only the new events if a worker has the session, otherwise or if it has lost it the whole history."""
+        """Send only the new events if a worker has the session; the whole history if none has, or it has lost it."""
         key = session_key(turn.instance_id, turn.execution_id)
         worker = self._turn_calls.session_worker(key)
         answer: DotnetAnswer | None = None

@@ -25,7 +25,7 @@ class DotnetSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of host.json that the worker gets with each turn.
 
     `session_seconds` is how long it keeps an orchestrator that has no turn; 0: it keeps none. `reorder_seconds` is how
-    long an entity may wait for a message that was sent before another one.
+    long an entity waits for a message that was sent earlier than those it has.
     """
 
     async_request_sleep_ms: int = 30_000
@@ -88,8 +88,8 @@ def request(
 def read_answer(text: str | None, *, is_of_session: bool = False) -> DotnetAnswer:
     """Decode the text of an answer. Raises `BadResponse`.
 
-    An orchestrator without a result that was kept (`is_of_session`) has an earlier answer as its result, because the
-    worker takes the return value of an earlier call. That is none.
+    If an orchestrator that was kept (`is_of_session`) returns nothing, the worker sends the return value of an earlier
+    call instead: an earlier answer. It does not count as a result.
     """
     try:
         message = pb.OrchestratorResponse.FromString(from_base64(text))

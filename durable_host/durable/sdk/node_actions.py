@@ -18,7 +18,7 @@ TIMER_PARTS = TimerParts(longest=6 * _DAY, part=3 * _DAY)
 
 
 def node_rules(*, async_request_sleep_ms: int) -> ActionRules:
-    """Return the rules. `async_request_sleep_ms` is the wait before a 202 answer without `Retry-After` is followed."""
+    """Return the rules. `async_request_sleep_ms` is the delay of a poll after a 202 without `Retry-After`."""
     return ActionRules(
         input=compact_json,
         highest_schema=HIGHEST_SCHEMA,

@@ -1,4 +1,4 @@
-"""What people may see of a task hub besides its instances: its partitions and its queues."""
+"""What the dashboard shows of a task hub besides its instances: its partitions and its queues."""
 
 from typing import Literal, Protocol, runtime_checkable
 

@@ -1,4 +1,4 @@
-"""Tracks which storage faults block whom, so that each kind is logged once when it begins and once when it is over."""
+"""Tracks storage faults and what they block, so that each kind is logged once when it begins and once when it ends."""
 
 
 class Faults:

@@ -147,8 +147,8 @@ class WorkBoard:
         return None
 
     def _look_for_another(self, work: Work) -> None:
-        """Offer work to another worker, because the one that has it is silent. If that one answers after all, it
-        counts.
+        """Offer work to another worker, because the one that has it is silent. If that one answers after all, its
+        answer counts.
 
         If there is no other worker, the same worker gets it again, because it may have lost the work.
         """

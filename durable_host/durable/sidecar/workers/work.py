@@ -12,7 +12,7 @@ from durable_host.durable.user_code import LostRun, WorkItemLost
 Kind = Literal["orchestration", "activity", "entity"]
 
 MAX_UNCERTAIN_TRIES = 10
-"""After so many lost runs, work fails even if other work of the same workers may have been the cause."""
+"""After this many lost runs, work fails even if other work of the same workers may have been the cause."""
 
 _REQUEST_FIELDS: dict[Kind, int] = {"orchestration": 1, "activity": 2, "entity": 5}
 _TOKEN_FIELD = 10

@@ -126,7 +126,7 @@ class ControlPoller:
                 self._deliveries.unconfirmed.postpone(self.queue, longest)
 
     async def _process(self, received: list[tuple[QueueMessage, HeldHubMessage]], hold: float) -> bool:
-        """Read and deliver messages. False if one was released, because that has failed."""
+        """Read and deliver messages. Returns False if that failed for one of them, which was released."""
         delivered = 0
         read = await asyncio.gather(*[self._read(got, held) for got, held in received])
         arrived = [(*one, message) for one, message in zip(received, read, strict=True) if message is not None]

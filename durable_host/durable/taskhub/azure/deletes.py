@@ -71,8 +71,8 @@ class Deletes:
     async def _delete(self, held: HeldHubMessage) -> None:
         """Delete a message, retrying until that is done.
 
-        If the lease is lost, the queue delivers the message again. Its entry stays until then, so that it is not taken
-        for a new message.
+        If the lease is lost, the queue delivers the message again. Its entry stays until then, so that it is not
+        mistaken for a new message.
         """
         assert held.lease is not None
         while True:

@@ -243,7 +243,7 @@ class Deliveries:
         self.schedule.add(due, message, is_postponed=not message.message.is_activity)
 
     def recall(self, instance_id: str) -> list[ReceivedMessage]:
-        """Remove and return the messages that were put off for an instance."""
+        """Remove and return the messages that were postponed for an instance."""
         recalled = [one for one in self.schedule.recall(instance_id) if _is_parked(one)]
         for one in recalled:
             self._held.hold(held_of(one))

@@ -93,12 +93,14 @@ class Handover:
         await for_each(results, put, _PARALLEL)
 
     def forget(self, includes: Callable[[str], bool]) -> None:
-        """Forget work that could not be put. The mark leads the next host to it."""
+        """Forget work that could not be put. The next host finds it through the mark."""
         for received in (*self._direct.requests(includes), *self._direct.results(includes)):
             self._direct.done(received)
 
     async def put(self, received: ReceivedMessage) -> None:
-        """Put a message that this process does not deliver again. If that fails, the mark leads the next host to it."""
+        """Put a message that this process does not deliver again. If that fails, the next host finds it through the
+        mark.
+        """
         key = self._direct.done(received)
         if key is None:
             return

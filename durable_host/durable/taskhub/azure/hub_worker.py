@@ -110,7 +110,7 @@ class HubWorker:
         self._pending_starts.begin()
 
     async def works_alone(self) -> bool:
-        """True when no other worker can do the work of this hub, by what the Partitions table has now."""
+        """True when no other worker can do the work of this hub, according to the Partitions table now."""
         return self.deliveries.is_alone and self._manager is not None and await self._manager.owns_all()
 
     async def lose_partition(self, queue: str) -> None:

@@ -92,7 +92,7 @@ class MessageSchedule:
         return self._cancel(entry) if entry is not None else None
 
     def recall(self, instance_id: str) -> list[ReceivedMessage]:
-        """Remove and return the messages of an instance that were put off."""
+        """Remove and return the messages of an instance that were postponed."""
         return [self._cancel(entry) for entry in list(self._put_off.get(instance_id, ()))]
 
     def remove_where(self, unwanted: Callable[[ReceivedMessage], bool]) -> list[ReceivedMessage]:

@@ -1,6 +1,6 @@
 """Storage faults of background requests: outages are waited out, and refusals are explained.
 
-Each kind of fault is logged once when it begins and once when it is over.
+Each kind of fault is logged once when it begins and once when it ends.
 """
 
 import logging

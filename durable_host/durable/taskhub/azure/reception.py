@@ -19,7 +19,7 @@ _SHORTEST_PAUSE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """What it takes to receive messages.
+    """The parts that receive messages.
 
     They come from `queues`, are decoded by `reader`, kept in `held`, and delivered by `deliveries`. Storage faults are
     reported to `outage`.

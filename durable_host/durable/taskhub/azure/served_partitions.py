@@ -57,8 +57,8 @@ class ServedPartitions:
     async def stop(self) -> None:
         """Stop the pollers after their current requests, without waiting for those that take too long.
 
-        If a put has not ended, or has failed although a commit has consumed its message, they may receive copies
-        before, because a worker of another kind may start next.
+        Before that, they get time to receive copies of messages whose put has not ended, or has failed although a
+        commit has consumed the message: a worker of another kind may start next.
         """
         await asyncio.gather(*[self._wait_for_copies(queue, _STOP_COPIES_PATIENCE) for queue in self.pollers])
         for poller, _ in self.pollers.values():
@@ -123,7 +123,7 @@ class ServedPartitions:
                 running[0].wake()
 
     def set_neighbours(self, around: Neighbours) -> None:
-        """Record the other workers of the hub. As soon as there are any, direct activities are put for them too."""
+        """Record the other workers of the hub. When the first appears, direct activities are put into their queue."""
         before, self._deliveries.neighbours = self._deliveries.neighbours, around
         if before is Neighbours.NONE and around is not Neighbours.NONE:
             self._background.run("activities for other workers", self._outstanding.handover.put_activities())

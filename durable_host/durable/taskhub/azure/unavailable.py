@@ -1,4 +1,4 @@
-"""Translates storage errors into the port's errors: an outage passes, a refusal does not."""
+"""Translates storage errors into the port's errors: an outage is temporary, a refusal is not."""
 
 import functools
 from collections.abc import Callable, Coroutine

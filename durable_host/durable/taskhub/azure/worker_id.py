@@ -58,7 +58,7 @@ def worker_id(app_name: str, slot: int) -> str:
 
 
 def _lock(path: Path) -> int | None:
-    """Lock the file. Returns None when another process has the lock, or another user the file."""
+    """Lock the file. Returns None when another process holds the lock, or another user owns the file."""
     try:
         descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     except OSError:

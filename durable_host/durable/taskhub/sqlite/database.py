@@ -36,10 +36,9 @@ class Database:
     Inline execution is deterministic, as virtual time requires; `:memory:` is always inline. With `read_only` the file
     must exist.
 
-    With `eager`, short reads run in the event loop's thread, and so do writes that are not long while no other write
-    waits for the other thread and no other process holds the file's lock: that saves two switches of threads for each.
-    Those that are submitted in one turn of the loop, or in a few turns in a row, share a transaction, as many as do not
-    make it long.
+    With `eager`, short reads and writes run in the event loop's thread, which saves two thread switches each. Writes do
+    so only while no other write waits for the other thread and no other process holds the file's lock. Those that are
+    submitted in one turn of the loop, or in a few turns in a row, share a transaction, unless that makes it long.
     """
 
     def __init__(self, path: Path | str, *, inline: bool, read_only: bool = False, eager: bool = False) -> None:
@@ -85,8 +84,8 @@ class Database:
         """Start `work` like `run` and return a future.
 
         `ended` is called even if the work fails or the future is cancelled, but not if this method raises or the event
-        loop is closed by then. `cost` is 1 for work that takes 10 ms or so. Work with more is long: the event loop does
-        not wait for it.
+        loop is closed by then. `cost` is 1 for work that takes about 10 ms. Work that costs more is long: the event
+        loop does not wait for it.
         """
         if self._closed:
             raise TaskHubUnavailable(f"The task hub file {self.path} was closed.", public_text=UNUSABLE)

@@ -13,7 +13,7 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 WRITES_IN_LOG = 4000
 LOG_GROWTH = 16 * 1024 * 1024
-"""After so many writes, or when it has grown by so many bytes, the log of SQLite is moved into the file."""
+"""SQLite's log is moved into the file after this many writes, or when it has grown by this many bytes."""
 
 
 class EagerConnection:

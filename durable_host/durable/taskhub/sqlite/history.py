@@ -1,7 +1,7 @@
 """The histories of the embedded hub and the etags that guard them. Functions run inside the caller's transaction.
 
-As in Azure Storage, a recreated instance keeps the history of its previous execution until the first commit of the new
-one (docs/protocol/task-hub-storage-history.md#history-loading).
+As in Azure Storage, an instance that is created again keeps the history of its previous execution until the first
+commit of the new one (docs/protocol/task-hub-storage-history.md#history-loading).
 """
 
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ class Job:
     """Work with its result or error. `future` belongs to the event loop of the caller.
 
     `ended` is called there before the caller continues, even if it was cancelled, unless the event loop is closed.
-    `cost` estimates how long the work takes, as a part of what the event loop may wait for.
+    `cost` estimates how long the work takes; 1 is the longest for which the event loop may wait.
     """
 
     __slots__ = ("cost", "ended", "error", "future", "loop", "result", "work", "writes")

@@ -1,4 +1,4 @@
-"""The queues of the embedded hub, as people look at them. Functions run inside the caller's transaction."""
+"""Shows the queues of the embedded hub without receiving messages. Functions run inside the caller's transaction."""
 
 from sqlite3 import Connection
 

@@ -105,8 +105,8 @@ class Receiver:
         return (await self._taken(work)).messages
 
     def reserve(self, requests: int) -> int:
-        """Return how many of so many new activity requests this process can take directly: none while earlier ones are
-        in the table. `release` must follow.
+        """Return how many of `requests` new activity requests this process can take directly: none while earlier ones
+        are in the table. `release` must follow.
         """
         is_next = self.serving and not self._signals[schema.ACTIVITY].has_unread
         takes = max(0, min(requests, self._room)) if is_next else 0
