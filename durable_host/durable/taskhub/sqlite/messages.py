@@ -15,14 +15,14 @@ from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.durable.taskhub.sqlite import codec
-from durable_host.durable.taskhub.sqlite.schema import ACTIVITY, CONTROL, DELAYED, READY, TAKEN
+from durable_host.durable.taskhub.sqlite.schema import ACTIVITY, CONTROL, DELAYED, IS_DELAYED, READY, TAKEN
 from durable_host.durable.taskhub.validity import InvalidHubMessage
 
 QUEUES = {CONTROL: "control", ACTIVITY: "workitems"}
 _LONGEST_REASON = 500
 
 
-class Taken(msgspec.Struct, frozen=True):
+class TakenMessages(msgspec.Struct, frozen=True):
     """The messages from one look into a queue. `next_due` is when the earliest delayed message becomes ready.
 
     `set_aside` has a line for the log for each message that cannot be read.
@@ -78,9 +78,11 @@ def _row(message: TaskMessage, state: int, due: int, dequeue_count: int) -> tupl
     )
 
 
-def take(connection: Connection, queue: int, now: int, limit: int) -> Taken:
+def take(connection: Connection, queue: int, now: int, limit: int) -> TakenMessages:
     """Take the messages that are ready, oldest first."""
-    connection.execute("UPDATE messages SET state = ? WHERE queue = ? AND state = 2 AND due <= ?", (READY, queue, now))
+    connection.execute(
+        f"UPDATE messages SET state = ? WHERE queue = ? AND {IS_DELAYED} AND due <= ?", (READY, queue, now)
+    )
     # As bytes, because a single text that is not UTF-8 would make the whole query fail.
     rows = connection.execute(
         "SELECT seq, CAST(kind AS BLOB), body, dequeue_count FROM messages WHERE queue = ? AND state = ? "
@@ -107,9 +109,11 @@ def take(connection: Connection, queue: int, now: int, limit: int) -> Taken:
         "UPDATE messages SET state = ?, dequeue_count = dequeue_count + 1 WHERE seq = ?",
         [(TAKEN, message.receipt) for message in received],
     )
-    next_due = connection.execute("SELECT MIN(due) FROM messages WHERE queue = ? AND state = 2", (queue,)).fetchone()[0]
+    next_due = connection.execute(
+        f"SELECT MIN(due) FROM messages WHERE queue = ? AND {IS_DELAYED}", (queue,)
+    ).fetchone()[0]
     more = len(rows) == limit and not received
-    return Taken(received, now if more else next_due, unreadable)
+    return TakenMessages(received, now if more else next_due, unreadable)
 
 
 def _set_aside(connection: Connection, seq: int, kind: str, queue: int, problem: str, now: int) -> str:
@@ -173,11 +177,11 @@ def release(connection: Connection, messages: Iterable[ReceivedMessage], due_tim
     )
 
 
-def recall(connection: Connection, instance_id: str, now: int) -> Taken:
+def recall(connection: Connection, instance_id: str, now: int) -> TakenMessages:
     """Take the released messages of an instance that are not due yet."""
     rows = connection.execute(
         "SELECT seq, CAST(kind AS BLOB), body, dequeue_count FROM messages "
-        "WHERE queue = ? AND state = 2 AND instance_id = ? AND dequeue_count > 0 ORDER BY seq",
+        f"WHERE queue = ? AND {IS_DELAYED} AND instance_id = ? AND dequeue_count > 0 ORDER BY seq",
         (CONTROL, codec.storable(instance_id)),
     ).fetchall()
     received: list[ReceivedMessage] = []
@@ -191,7 +195,7 @@ def recall(connection: Connection, instance_id: str, now: int) -> Taken:
         "UPDATE messages SET state = ?, dequeue_count = dequeue_count + 1 WHERE seq = ?",
         [(TAKEN, message.receipt) for message in received],
     )
-    return Taken(received)
+    return TakenMessages(received)
 
 
 def return_taken(connection: Connection, messages: Iterable[ReceivedMessage]) -> None:
@@ -208,7 +212,9 @@ def release_all(connection: Connection) -> bool:
     Returns True if there are messages that were released and are not due yet.
     """
     connection.execute("UPDATE messages SET state = ? WHERE state = ?", (READY, TAKEN))
-    row = connection.execute("SELECT 1 FROM messages WHERE queue = ? AND state = 2 AND dequeue_count > 0", (CONTROL,))
+    row = connection.execute(
+        f"SELECT 1 FROM messages WHERE queue = ? AND {IS_DELAYED} AND dequeue_count > 0", (CONTROL,)
+    )
     return row.fetchone() is not None
 
 

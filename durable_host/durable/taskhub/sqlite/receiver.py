@@ -150,7 +150,7 @@ class Receiver:
         for signal in self._signals.values():
             signal.notify()
 
-    async def _take(self, queue: int, limit: int) -> messages.Taken:
+    async def _take(self, queue: int, limit: int) -> messages.TakenMessages:
         signal = self._signals[queue]
         signal.has_unread = False
         await asyncio.sleep(0)
@@ -159,7 +159,7 @@ class Receiver:
         signal.check_at = _earliest(taken.next_due, self._next_poll())
         return taken
 
-    async def _taken(self, work: Work[messages.Taken]) -> messages.Taken:
+    async def _taken(self, work: Work[messages.TakenMessages]) -> messages.TakenMessages:
         """Take messages. If the caller is cancelled, they are returned."""
         future = self._database.submit(work)
         future.add_done_callback(_log_set_aside)
@@ -169,7 +169,7 @@ class Receiver:
             future.add_done_callback(self._return_undelivered)
             raise
 
-    def _return_undelivered(self, future: "asyncio.Future[messages.Taken]") -> None:
+    def _return_undelivered(self, future: "asyncio.Future[messages.TakenMessages]") -> None:
         if future.cancelled() or future.exception() is not None or not future.result().messages or not self.serving:
             return
         returned = self._database.submit(partial(messages.return_taken, messages=future.result().messages))
@@ -187,7 +187,7 @@ class Receiver:
         return self._clock.now() + round(self._poll_seconds * TICKS_PER_SECOND)
 
 
-def _log_set_aside(future: "asyncio.Future[messages.Taken]") -> None:
+def _log_set_aside(future: "asyncio.Future[messages.TakenMessages]") -> None:
     if not future.cancelled() and future.exception() is None:
         for line in future.result().set_aside:
             _log.warning("%s", line)

@@ -27,7 +27,10 @@ ENDED_ORCHESTRATIONS = (
 )
 """The condition of the index `instances_by_end`. Queries must repeat it literally to use the index."""
 
-_TABLES = """
+IS_DELAYED = f"state = {DELAYED}"
+"""The condition of the index `messages_by_due`. Queries must repeat it literally to use the index."""
+
+_TABLES = f"""
 CREATE TABLE IF NOT EXISTS messages (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     queue INTEGER NOT NULL,
@@ -40,7 +43,7 @@ CREATE TABLE IF NOT EXISTS messages (
     body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS messages_by_state ON messages (queue, state, seq);
-CREATE INDEX IF NOT EXISTS messages_by_due ON messages (queue, due) WHERE state = 2;
+CREATE INDEX IF NOT EXISTS messages_by_due ON messages (queue, due) WHERE {IS_DELAYED};
 CREATE INDEX IF NOT EXISTS messages_by_instance ON messages (instance_id);
 CREATE TABLE IF NOT EXISTS set_aside (
     seq INTEGER PRIMARY KEY,
