@@ -10,7 +10,7 @@ import pytest
 from numbered_world import SECOND, START, AnyCode, Scripted, completed, continued, end_of, failed, only
 
 from durable_host import timestamp
-from durable_host.durable.engine.debt import Owed, is_in_history_rows
+from durable_host.durable.engine.debt import OwedRows, is_in_history_rows
 from durable_host.durable.engine.episode import EpisodeOutcome
 from durable_host.durable.engine.episode_start import turn_of_episode
 from durable_host.durable.engine.options import EngineOptions
@@ -586,7 +586,7 @@ def test_inputs_of_owed_calls_are_told_by_running_their_episode_again() -> None:
     world.begin(calls)
     sent = list(world.sent)
     state = OrchestrationState.from_history("i1", world.state.history, is_numbered=True)
-    owed = Owed(state, 0, range(len(state.history)))
+    owed = OwedRows(state, 0, range(len(state.history)))
     assert owed.episodes_to_repeat == [1]
     turn = turn_of_episode(state, 1)
     assert turn is not None
@@ -607,7 +607,7 @@ def test_owed_retry_is_told_by_the_episode_that_repeated_the_call() -> None:
     world.deliver(TimerFired(timer_id=2, fire_at=START), answers=[[HELLO]])
     state = OrchestrationState.from_history("i1", world.state.history, is_numbered=True)
     last = max(n for n, event in enumerate(state.history) if isinstance(event, TaskScheduled))
-    owed = Owed(state, last, range(last, last + 1))
+    owed = OwedRows(state, last, range(last, last + 1))
     assert owed.episodes_to_repeat == [3]
     answers = {3: NumberedAnswer(actions=[HELLO])}
     code: Any = AnyCode()
@@ -620,7 +620,7 @@ def test_owed_call_that_the_code_no_longer_makes_fails() -> None:
     world.begin([HELLO])
     state = OrchestrationState.from_history("i1", world.state.history, is_numbered=True)
     code: Any = AnyCode()
-    owed = Owed(state, 0, range(len(state.history)))
+    owed = OwedRows(state, 0, range(len(state.history)))
     (message,) = owed.messages(None, code=code, options=world.options, answers={1: NumberedAnswer()})
     assert isinstance(message.event, TaskFailed)
 
@@ -634,7 +634,7 @@ def test_owed_events_and_timers_need_no_code() -> None:
     ]
     world.begin(actions)
     state = OrchestrationState.from_history("i1", world.state.history, is_numbered=True)
-    owed = Owed(state, 0, range(len(state.history)))
+    owed = OwedRows(state, 0, range(len(state.history)))
     assert not owed.needs_code
     code: Any = AnyCode()
     messages = owed.messages(None, code=code, options=world.options, answers={})

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from numbered_world import SECOND, START, AnyCode, Scripted, completed
 
-from durable_host.durable.engine.debt import Owed
+from durable_host.durable.engine.debt import OwedRows
 from durable_host.durable.engine.episode import finish_episode, start_episode
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.renumbering import as_seen, is_begun_by_v1, numbers_of, renumbering_event
@@ -159,7 +159,7 @@ def gone_through(events: list[HistoryEvent], *answers: Sequence[NumberedAction])
     past = TakeOver("i1", events)
     script = iter(answers)
     for _, where in past.turns():
-        past.answered(where, NumberedAnswer(actions=next(script)))
+        past.match(where, NumberedAnswer(actions=next(script)))
     past.check_end()
     return past
 
@@ -302,7 +302,7 @@ def test_code_that_cannot_be_run_does_not_go_on() -> None:
     past = TakeOver("i1", FIRST_TASK_OF_V1)
     ((_, where),) = past.turns()
     with pytest.raises(CannotTakeOver, match="cannot be run: it is broken"):
-        past.answered(where, NumberedAnswer(error="it is broken"))
+        past.match(where, NumberedAnswer(error="it is broken"))
 
 
 def test_code_is_fed_the_past_of_each_turn_under_the_new_numbers() -> None:
@@ -312,7 +312,7 @@ def test_code_is_fed_the_past_of_each_turn_under_the_new_numbers() -> None:
     for asked, where in past.turns():
         assert asked.new_from == len(asked.history)
         seen.append([event.event_id for event in asked.history if event.event_id >= 0])
-        past.answered(where, NumberedAnswer(actions=next(script)))
+        past.match(where, NumberedAnswer(actions=next(script)))
     assert seen == [[], [1], [1, 2]]
 
 
@@ -414,7 +414,7 @@ def test_answers_of_children_and_of_foreign_workers_get_the_new_number() -> None
 
 def test_owed_request_of_1x_code_is_sent_under_its_old_number() -> None:
     taken = TakenInstance(begun(scheduled(0), scheduled(1), is_played=True), [task(1), task(2)])
-    owed = Owed(taken.state, 0, range(0))
+    owed = OwedRows(taken.state, 0, range(0))
     answers = {1: NumberedAnswer(actions=[task(1), ScheduleTask(id=2, name="a", input='"x"')])}
     messages = owed.messages(
         None,

@@ -103,7 +103,7 @@ async def test_idle_sessions_are_dropped_however_busy_other_sessions_are(monkeyp
     cache.get("idle")
     busy = cache.get("busy")
     busy.is_scheduled = True
-    loops = [asyncio.ensure_future(cache.sweep_idle()), asyncio.ensure_future(cache.write_held_back_times())]
+    loops = [asyncio.ensure_future(cache.sweep_idle()), asyncio.ensure_future(cache.write_deferred_times())]
     async with asyncio.timeout(30):
         while cache.all() != [busy]:
             cache.committed(busy, InstanceUpdate(execution_id="x", last_updated_time=1), is_written=False)

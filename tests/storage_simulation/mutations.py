@@ -55,7 +55,7 @@ def consumed_deleted_before_the_commit() -> Patches:
 
     async def commit(self: Any, instance: Any, episode: Any) -> Any:
         self.discard(episode.consumed)
-        await self._held.deleted()
+        await self._held.wait_for_deletes()
         return await original(self, instance, episode)
 
     original = Commits._commit

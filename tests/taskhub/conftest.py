@@ -57,7 +57,7 @@ class Bench:
             await self.crash(hub)
             return not steps, bool(steps)
         held = hub._worker.held  # type: ignore[attr-defined]
-        await held.deleted()
+        await held.wait_for_deletes()
         mark = len(account.requests)
         account.fail_after(steps)
         refused = asyncio.ensure_future(account.refused.wait())
@@ -74,7 +74,7 @@ class Bench:
     @staticmethod
     async def _all_deleted(committing: "asyncio.Future[Any]", hub: TaskHub) -> None:
         await committing
-        await hub._worker.held.deleted()  # type: ignore[attr-defined]
+        await hub._worker.held.wait_for_deletes()  # type: ignore[attr-defined]
 
     async def close(self) -> None:
         for hub in self._opened:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from hub_samples import time_limit
 
-from durable_host.durable.engine.debt import Owed
+from durable_host.durable.engine.debt import OwedRows
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.port import EpisodeCommit, LoadedHistory, ReceivedMessage, TaskHub
@@ -124,5 +124,5 @@ def owed_by(loaded: LoadedHistory, rows: Mapping[int, TaskMessage]) -> list[Task
         return list(debt.messages)
     ordinals = debt.ordinals if debt.execution_id == loaded.execution_id else range(0)
     state = OrchestrationState.from_history("any", loaded.events)
-    owed = Owed(state, debt.first_ordinal, ordinals).rows
+    owed = OwedRows(state, debt.first_ordinal, ordinals).rows
     return [*debt.messages, *[rows[event.event_id] for _, event in owed if event.event_id in rows]]

@@ -14,7 +14,7 @@ from durable_host.clock import Clock
 from durable_host.config import retention_period
 from durable_host.durable.api.client import DurableClient
 from durable_host.durable.taskhub.port import TaskHubUnavailable
-from durable_host.durable.taskhub.reported_faults import Faults
+from durable_host.durable.taskhub.reported_faults import ReportedFaults
 from durable_host.supervision import Tasks
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -54,7 +54,7 @@ class Retention:
         self._retain = retain
         self._recovered = recovered
         self._tasks = Tasks(_log)
-        self._faults = Faults()
+        self._faults = ReportedFaults()
         self._refused: OrderedDict[str, str] = OrderedDict()
 
     def start(self) -> None:

@@ -68,7 +68,7 @@ def first_owed(events: Sequence[HistoryEvent]) -> int | None:
     )
 
 
-class Owed:
+class OwedRows:
     """The rows whose messages are owed: activities from `first_ordinal` on, everything else within `ordinals`."""
 
     def __init__(self, state: OrchestrationState, first_ordinal: int, ordinals: range) -> None:

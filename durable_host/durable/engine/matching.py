@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from durable_host import timestamp
-from durable_host.durable.engine.renumbering import answered_id, answering
+from durable_host.durable.engine.renumbering import answered_id, with_call_number
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,
@@ -153,7 +153,7 @@ class ExecutionCalls:
         call = self._call_of(message)
         if call is None or call.older is None:
             return message.event
-        return answering(message.event, call.event.event_id)
+        return with_call_number(message.event, call.event.event_id)
 
     def misfit(
         self, message: TaskMessage, own: OrchestrationInstance, taken: Container[Hashable] = ()

@@ -92,12 +92,12 @@ class NumberedEpisode:
             self._report_non_determinism(ENDED_EARLY)
             raise OrchestrationFault(None, failure_details=FailureDetails(NON_DETERMINISM_ERROR, ENDED_EARLY))
         is_lost = answer.is_non_deterministic
-        completion = self._check([one for one in answer.actions if not is_lost or _counts(one)])
+        completion = self._check([one for one in answer.actions if not is_lost or _is_carried_out_anyway(one)])
         if is_lost and completion is not None:
             failure = completion.failure or FailureDetails()
             self._report_non_determinism((failure.error_message or "").strip())
         for action in answer.actions:
-            if action is not completion and (not is_lost or _counts(action)):
+            if action is not completion and (not is_lost or _is_carried_out_anyway(action)):
                 self._carry_out(action, is_ending=completion is not None)
         if completion is None:
             return None
@@ -224,7 +224,7 @@ def _completion_of(action: CompleteOrchestration) -> Completion:
     return Completion(action.status, action.result or None, failure_details=failure)
 
 
-def _counts(action: NumberedAction) -> bool:
+def _is_carried_out_anyway(action: NumberedAction) -> bool:
     """True for the actions of non-deterministic code that are carried out: its end, and releases of locks."""
     if isinstance(action, CompleteOrchestration):
         return True

@@ -107,7 +107,7 @@ async def _replay_of_v1(events: Sequence[HistoryEvent], instance_id: str, run: R
             answer = await run(turn)
             if not isinstance(answer, NumberedAnswer):
                 raise ReplayFailed(f"{head}\n{answer.error}")
-            past.answered(where, answer)
+            past.match(where, answer)
         if not any(isinstance(event, ExecutionCompleted) for event in events):
             past.check_end()
     except CannotTakeOver as cannot:

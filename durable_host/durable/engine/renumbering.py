@@ -126,7 +126,7 @@ def renumbered(events: Sequence[HistoryEvent], numbers: Numbers) -> History:
         if isinstance(event, CALLS) and event.event_id in numbers:
             number = numbers[event.event_id]
             if number is None:
-                event = _nothing(event)
+                event = _placeholder(event)
             else:
                 older[index] = event.event_id
                 event = msgspec.structs.replace(event, event_id=number)
@@ -138,7 +138,7 @@ def renumbered(events: Sequence[HistoryEvent], numbers: Numbers) -> History:
             suspends = isinstance(event, ExecutionSuspended)
             has_effect, is_suspended = suspends is not is_suspended, suspends
             if not has_effect and _is_of_v1(events):
-                event = _nothing(event)
+                event = _placeholder(event)
         seen.append(event)
     return History(seen, older)
 
@@ -179,7 +179,7 @@ def _answering(event: Result, numbers: Numbers) -> HistoryEvent:
     if old is None or old not in numbers:
         return event
     number = numbers[old]
-    return _nothing(event) if number is None else answering(event, number)
+    return _placeholder(event) if number is None else with_call_number(event, number)
 
 
 def answered_id(event: HistoryEvent) -> int | None:
@@ -193,7 +193,7 @@ def answered_id(event: HistoryEvent) -> int | None:
             return None
 
 
-def answering(event: HistoryEvent, number: int) -> HistoryEvent:
+def with_call_number(event: HistoryEvent, number: int) -> HistoryEvent:
     """Return a result with the number of a different call."""
     match event:
         case TimerFired():
@@ -204,5 +204,5 @@ def answering(event: HistoryEvent, number: int) -> HistoryEvent:
             return event
 
 
-def _nothing(event: HistoryEvent) -> GenericEvent:
+def _placeholder(event: HistoryEvent) -> GenericEvent:
     return GenericEvent(timestamp=event.timestamp, is_played=event.is_played)

@@ -46,7 +46,7 @@ class CannotTakeOver(Exception):
 
 
 class TakeOver:
-    """The past of one execution. Run the code for each of `turns` and pass its answer to `answered`.
+    """The past of one execution. Run the code for each of `turns` and pass its answer to `match`.
 
     `ending` is the last answer if the code has ended. 1.x code then still waits for open tasks, but 2.x code does not.
     """
@@ -90,7 +90,7 @@ class TakeOver:
                 past,
             )
 
-    def answered(self, past: "PastTurn", answer: NumberedAnswer) -> None:
+    def match(self, past: "PastTurn", answer: NumberedAnswer) -> None:
         """Find the numbers of the calls that 1.x code made in this turn. Raises CannotTakeOver."""
         if answer.error is not None:
             raise CannotTakeOver(f"the code cannot be run: {answer.error}")

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from durable_host.clock import Clock
-from durable_host.durable.engine.debt import Owed
+from durable_host.durable.engine.debt import OwedRows
 from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
 from durable_host.durable.engine.options import EngineOptions
@@ -208,7 +208,7 @@ class OrchestrationRunner:
         assert session.checkpoint is not None
         messages = list(debt.messages)
         ordinals = debt.ordinals if debt.execution_id == state.execution_id else range(0)
-        owed = Owed(state, debt.first_ordinal, ordinals)
+        owed = OwedRows(state, debt.first_ordinal, ordinals)
         if owed.rows:
             messages += await self._orchestrators.messages_of(owed, state)
         await self._hub.settle(session.instance_id, session.checkpoint, messages)

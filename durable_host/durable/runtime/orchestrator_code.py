@@ -5,7 +5,7 @@ Source: docs/protocol/task-hub-storage-processing.md#episode
 
 from durable_host.clock import Clock
 from durable_host.durable.engine import diagnostic as codes
-from durable_host.durable.engine.debt import Owed
+from durable_host.durable.engine.debt import OwedRows
 from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.episode_start import turn_of, turn_of_episode
 from durable_host.durable.engine.missing_functions import missing_function_text
@@ -53,7 +53,7 @@ class OrchestratorCode:
                 steps=(), is_plain_failure=True, error=given_up.text, error_details=given_up.details
             )
 
-    async def messages_of(self, owed: Owed, state: OrchestrationState) -> list[TaskMessage]:
+    async def messages_of(self, owed: OwedRows, state: OrchestrationState) -> list[TaskMessage]:
         """Return the messages that follow from rows of the history. Runs the code if they need its inputs."""
         if not state.is_numbered:
             answer = await self._replay(state) if owed.needs_code else None

@@ -266,7 +266,7 @@ class DurableRuntime:
                 group.create_task(self._wake_owed(), name="unsettled commits"),
             ]
             for name, loop in (
-                ("writing of held back times", self._sessions.write_held_back_times),
+                ("writing of deferred times", self._sessions.write_deferred_times),
                 ("sweep of idle sessions", self._sessions.sweep_idle),
                 ("watchdog", self._watchdog.run),
                 ("recovery", self._recovery.run),

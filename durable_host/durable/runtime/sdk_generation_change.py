@@ -34,7 +34,7 @@ async def take_over(
     if has_code and any(isinstance(event, CALLS) for event in events):
         try:
             for turn, where in past.turns():
-                past.answered(where, _numbered(await run(turn)))
+                past.match(where, _numbered(await run(turn)))
             past.check_end()
         except CannotTakeOver as cannot:
             return refusal_to_take_over(instance_id, str(cannot))

@@ -96,7 +96,7 @@ class SessionCache:
         if keeps_nothing and self._sessions.get(session.instance_id) is session:
             del self._sessions[session.instance_id]
 
-    async def write_held_back_times(self) -> None:
+    async def write_deferred_times(self) -> None:
         """Write the LastUpdatedTime of sessions that have become quiet, until cancelled."""
         while True:
             await self._has_work.wait()

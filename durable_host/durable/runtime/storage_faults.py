@@ -4,7 +4,7 @@ import logging
 
 from durable_host.clock import Clock
 from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable
-from durable_host.durable.taskhub.reported_faults import Faults
+from durable_host.durable.taskhub.reported_faults import ReportedFaults
 
 _log = logging.getLogger("Host.Storage")
 
@@ -21,7 +21,7 @@ class StorageFaults:
     def __init__(self, clock: Clock, hub: str) -> None:
         self._clock = clock
         self._hub = hub
-        self._faults = Faults()
+        self._faults = ReportedFaults()
 
     async def wait(self, source: str, attempt: int, error: Exception) -> None:
         """Wait after failure number `attempt` (from 1)."""

@@ -101,8 +101,8 @@ def read_answer(text: str | None, *, is_of_session: bool = False) -> DotnetAnswe
     failure = answer.completion.failure if answer.completion is not None else None
     if failure is None:
         return answer
-    told = msgspec.structs.replace(answer.answer, failure=_for_log(failure))
-    return msgspec.structs.replace(answer, answer=told)
+    with_log_text = msgspec.structs.replace(answer.answer, failure=_for_log(failure))
+    return msgspec.structs.replace(answer, answer=with_log_text)
 
 
 def _drop_earlier_answer(message: pb.OrchestratorResponse) -> None:

@@ -1,7 +1,7 @@
 """Tracks storage faults and what they block, so that each kind is logged once when it begins and once when it ends."""
 
 
-class Faults:
+class ReportedFaults:
     """Faults by kind, each with the sources (loops, instances, activities) that it currently blocks."""
 
     def __init__(self) -> None:

@@ -286,7 +286,7 @@ async def test_beside_an_official_worker_messages_are_sent_before_the_commit(
         await task
     mark = len(account.requests)
     await begun(hub, "abc123")
-    await hub._worker.held.deleted()
+    await hub._worker.held.wait_for_deletes()
     done = [one for one in changes(account, mark) if not one.startswith(("table.get", "table.query", "table.replace"))]
     at = done.index("table.transaction")
     assert done[at - 1 :] == ["queue.put", "table.transaction", "table.merge", "queue.delete"]

@@ -43,7 +43,7 @@ async def consume(
 ) -> TaskMessage:
     """Send an event that is committed before its put fails. Return the message."""
     if deletes is not None:
-        await world.hub._worker.held.deleted()
+        await world.hub._worker.held.wait_for_deletes()
         deletes.begin()
     sending, received = await world.send()
     await world.hub.commit(world.episode(received))
@@ -136,7 +136,7 @@ async def test_a_partition_is_released_without_it_whatever_its_commit_is_doing(
     world = await open_world(max_polling_interval=LONG_PAUSES)
     if held_back == "preparation":
         monkeypatch.setattr(ConsumedMessages, "is_full", True)
-    deletes_done = HeldBack(world.hub._worker.held, "deleted")
+    deletes_done = HeldBack(world.hub._worker.held, "wait_for_deletes")
     gate = {"preparation": deletes_done, "write": world.commits, "follow-up": world.rows}[held_back]
     sending, received = await world.send()
     gate.begin()

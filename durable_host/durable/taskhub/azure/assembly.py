@@ -15,9 +15,9 @@ from durable_host.durable.taskhub.azure.handover import Handover
 from durable_host.durable.taskhub.azure.healing import Healing, healed
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.history_store import HistoryStore
-from durable_host.durable.taskhub.azure.hub_resources import Resources
+from durable_host.durable.taskhub.azure.hub_resources import HubResources
 from durable_host.durable.taskhub.azure.hub_worker import HubWorker
-from durable_host.durable.taskhub.azure.instance_creation import Creator
+from durable_host.durable.taskhub.azure.instance_creation import InstanceCreator
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.lost_histories import LostHistories
@@ -55,7 +55,7 @@ class HubParts:
     names: HubNames
     setting: str
     healing: Healing
-    resources: Resources
+    resources: HubResources
     partitions: PartitionTable
     aside: SetAside
     payloads: LargePayloads
@@ -73,7 +73,7 @@ class HubParts:
     commits: Commits
     new_instances: NewInstances
     pending_starts: PendingStarts
-    creator: Creator
+    creator: InstanceCreator
     worker: HubWorker
 
 
@@ -103,7 +103,7 @@ def assembled(
     aside = SetAside(tracking.blobs, names.unreadable)
     app_lease = AppLease(tracking.blobs, names, options.app_name, outage)
     plain = PartitionTable(tracking.tables, names)
-    resources = Resources(account.queues, tracking.tables, names, plain, app_lease, payloads, aside)
+    resources = HubResources(account.queues, tracking.tables, names, plain, app_lease, payloads, aside)
     lost_histories = LostHistories(tracking.tables, names, clock)
     history = HistoryStore(tables, names, payloads, clock, outage)
     instances = InstanceStore(tables, names, payloads, clock)
@@ -173,7 +173,7 @@ def assembled(
         commits=commits,
         new_instances=new_instances,
         pending_starts=pending_starts,
-        creator=Creator(
+        creator=InstanceCreator(
             instances, sender, payloads, new_instances, unfinished, pending_starts.expect, pending_starts.found
         ),
         worker=worker,

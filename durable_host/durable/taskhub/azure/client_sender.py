@@ -14,7 +14,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.held_hub_message import held_of
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
-from durable_host.durable.taskhub.azure.sender import MessageSender, Prepared
+from durable_host.durable.taskhub.azure.sender import MessageSender, PreparedMessage
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import LeasedMessage, QueueService, StorageError
 
@@ -51,7 +51,7 @@ class ClientSender:
             and self._sender.can_be_delivered(message)
         )
 
-    async def _put_delivered(self, prepared: Prepared, received: ReceivedMessage, hidden: float) -> None:
+    async def _put_delivered(self, prepared: PreparedMessage, received: ReceivedMessage, hidden: float) -> None:
         """Put a message that was delivered."""
         held = held_of(received)
         assert held.put is not None
@@ -63,10 +63,10 @@ class ClientSender:
                 if isinstance(error, StorageError):
                     with suppress(TimeoutError):
                         async with asyncio.timeout(_PATIENCE):
-                            await held.put.over()
+                            await held.put.decided()
             finally:
                 self._deliveries.missing(received)
-            if not held.put.counts or not isinstance(error, StorageError):
+            if not held.put.is_durable or not isinstance(error, StorageError):
                 raise
         else:
             seconds = self._deliveries.arrived(received, LeasedMessage(prepared.queue, put, hidden))

@@ -141,7 +141,7 @@ class Commits:
         before, puts = episode.checkpoint, pending_puts(episode.consumed)
         if self._deliveries.is_official_order:
             for put in puts:
-                await put.over()
+                await put.decided()
         require_none_withdrawn(puts)
         if not episode.events:
             await self._repair(episode)
@@ -163,7 +163,7 @@ class Commits:
             self._reload_outdated(episode.instance_id)
             raise CommitConflict(f"Another host committed the history of instance '{episode.instance_id}'.") from None
         instance.checkpoint = checkpoint = self._checkpoint(episode, known, plan, committed.etag)
-        self._messages.settled(known)
+        self._messages.delete_blob_of(known)
         for key in plan.answered:
             instance.direct_activities.pop(key, None)
         instance.direct_activities.update(plan.direct_ordinals)
@@ -190,7 +190,7 @@ class Commits:
         }
         put, direct = self._outgoing.split(messages, target, ordinals)
         if known is not None and known.consumed.is_full:
-            await self._held.deleted()
+            await self._held.wait_for_deletes()
         consumed = self._add(known.consumed.copy() if known is not None else ConsumedMessages(), episode.consumed)
         answered = _answered(episode)
         rest = [one for one in put if not is_in_history_rows(one, target)]
@@ -328,7 +328,7 @@ class Commits:
             await asyncio.wait(running)
         await self._messages.drain()
 
-    async def settled(self, instance_id: str) -> None:
+    async def wait_until_settled(self, instance_id: str) -> None:
         """Wait until everything that follows from this process's last commit is done."""
         instance = self._unsettled.get(instance_id)
         if instance is not None:

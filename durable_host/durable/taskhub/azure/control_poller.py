@@ -145,7 +145,7 @@ class ControlPoller:
     async def _deliver(self, held: HeldHubMessage, message: TaskMessage, dequeued_at: int) -> None:
         if held.stage is Stage.GONE:
             return  # The response to its put arrived meanwhile: it was delivered before.
-        self._deliveries.starts.saw(message)
+        self._deliveries.starts.record(message)
         try:
             if not await self.filter_start(held, message, dequeued_at):
                 return

@@ -14,7 +14,7 @@ _PARALLEL = 8
 _RETRY_SECONDS = 0.5
 
 
-class Deletes:
+class MessageDeletes:
     """Owns the pending deletes.
 
     Each message is passed to `forget` when its delete is done or given up, and to `gone` when its lease is lost.

@@ -140,8 +140,8 @@ class Deliveries:
         held = HeldHubMessage(LeasedMessage(queue, put, hidden))
         self._held.take(held)
         now = self._clock.now()
-        self.timers.saw(message)
-        self.starts.saw(message)
+        self.timers.record(message)
+        self.starts.record(message)
         self._deliver_or_park(ReceivedMessage(put.id, message, 1, now, held), now, 0)
 
     def expect(self, queue: str, message: TaskMessage, hidden: float) -> ReceivedMessage | None:

@@ -16,7 +16,7 @@ from durable_host.durable.taskhub.azure.held_hub_message import Stage, held_of
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
-from durable_host.durable.taskhub.azure.sender import MessageSender, Sent
+from durable_host.durable.taskhub.azure.sender import MessageSender, SentMessage
 from durable_host.durable.taskhub.azure.unavailable import is_about_data
 from durable_host.durable.taskhub.azure.unsettled import UnsettledInstances
 from durable_host.durable.taskhub.port import ReceivedMessage
@@ -111,7 +111,7 @@ class Handover:
         else:
             self._unsettled.forget_activity(key)
 
-    async def _put(self, message: TaskMessage, hidden: float) -> Sent | None:
+    async def _put(self, message: TaskMessage, hidden: float) -> SentMessage | None:
         """Put a message. Returns None if storage rejects it and a replacement was sent."""
         instance_id = message.target.instance_id
         with Attempts(self._outage, f"work of '{instance_id}'") as attempts:

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager, suppress
 from itertools import count
 
 from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
-from durable_host.durable.taskhub.azure.deletes import Deletes
+from durable_host.durable.taskhub.azure.deletes import MessageDeletes
 from durable_host.durable.taskhub.azure.held_hub_message import RENEWED, HeldHubMessage, Stage
 from durable_host.durable.taskhub.azure.pending_put import PendingPut
 from durable_host.storage import HoldTimes, LeasedMessage, MessageLeases, QueueMessage, QueueService, StorageError
@@ -37,7 +37,7 @@ class HeldMessages:
         self._hold_time = hold_time
         self._by_id: dict[str, HeldHubMessage] = {}
         self._leases = MessageLeases(queues, HoldTimes(min(_FIRST_HOLD, hold_time), hold_time), _log)
-        self._deletes = Deletes(self._leases, gone=self._gone, forget=self.forget)
+        self._deletes = MessageDeletes(self._leases, gone=self._gone, forget=self.forget)
         self._expected = count(1)
         self._shrunk = asyncio.Event()
         self._swept = 0.0
@@ -229,7 +229,7 @@ class HeldMessages:
                 await self._deletes_begun()
         await self._deletes.drain(patience)
 
-    async def deleted(self) -> None:
+    async def wait_for_deletes(self) -> None:
         """Wait until all deletes requested so far are done."""
         await self._deletes_begun()
         await self._deletes.done()

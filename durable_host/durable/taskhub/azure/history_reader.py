@@ -14,7 +14,7 @@ from durable_host.durable.taskhub.azure.history_rows import OWN_COLUMNS, Row, Un
 from durable_host.durable.taskhub.azure.instance_query import partition_filter
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, UnreadablePayload
 from durable_host.durable.taskhub.azure.names import SENTINEL, escape_key, row_key
-from durable_host.durable.taskhub.azure.unfinished_commit import Rest
+from durable_host.durable.taskhub.azure.unfinished_commit import CommitRest
 from durable_host.durable.taskhub.port import Checkpoint, LoadedHistory, UnreadableHistory
 from durable_host.storage import Entity, TableService
 
@@ -39,7 +39,7 @@ class StoredRows(msgspec.Struct, frozen=True):
     rows: list[Row]
     sentinel: Entity | None
     blob: str | None
-    rest: Rest | None = None
+    rest: CommitRest | None = None
     lost: str = ""
 
 

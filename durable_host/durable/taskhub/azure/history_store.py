@@ -21,7 +21,7 @@ from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, is_
 from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key, row_key, unescape_key
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.sentinel_writer import HistoryConflict, SentinelWriter
-from durable_host.durable.taskhub.azure.unfinished_commit import Rest
+from durable_host.durable.taskhub.azure.unfinished_commit import CommitRest
 from durable_host.storage import StorageError, TableService
 
 __all__ = ["CommittedHistory", "HistoryConflict", "HistoryStore", "LoadedRows"]
@@ -103,7 +103,7 @@ class HistoryStore:
         await self._payloads.put(blob, unfinished_commit.write_rest(execution_id, columns, batches[1:]))
         following = first_ordinal + len(batches[0])
         etag = await self._write_unfinished(key, execution_id, etag, batches[0], (blob, following))
-        rest = Rest(execution_id, dict(columns), batches[1:])
+        rest = CommitRest(execution_id, dict(columns), batches[1:])
         try:
             etag = await self._write_rest(key, etag, rest, (blob, following), is_decided=True)
         except StorageError as refused:
@@ -125,14 +125,14 @@ class HistoryStore:
         found = self._tables.query_all(self._names.history, _OWING, ("PartitionKey",))
         return [unescape_key(row["PartitionKey"]) async for row in found]
 
-    async def _finish(self, stored: StoredRows, rest: Rest) -> None:
+    async def _finish(self, stored: StoredRows, rest: CommitRest) -> None:
         """Write the missing rows of a commit that a crashed process left unfinished."""
         assert stored.sentinel is not None
         assert stored.blob is not None
         key, at = stored.sentinel["PartitionKey"], (stored.blob, len(stored.rows))
         await self._write_rest(key, stored.sentinel.etag, rest, at, is_decided=False)
 
-    async def _write_rest(self, key: str, etag: str, rest: Rest, at: tuple[str, int], *, is_decided: bool) -> str:
+    async def _write_rest(self, key: str, etag: str, rest: CommitRest, at: tuple[str, int], *, is_decided: bool) -> str:
         """Write the rows in a blob and delete it. `at` is the blob and the position of its first row."""
         blob, following = at
         for batch in rest.batches[:-1]:

@@ -183,7 +183,7 @@ class AzureTaskHub:
     async def purge_instance(self, instance_id: str) -> bool:
         if await self._instances.get_row(instance_id, ("PartitionKey",)) is None:
             return False
-        await self._commits.settled(instance_id)
+        await self._commits.wait_until_settled(instance_id)
         self._forget(instance_id)
         await self._purger.purge(instance_id)
         return True
@@ -235,7 +235,7 @@ class AzureTaskHub:
     async def load_history(self, instance_id: str) -> LoadedHistory:
         if self._new_instances.take(instance_id):
             return LoadedHistory([], None, None)
-        await self._commits.settled(instance_id)
+        await self._commits.wait_until_settled(instance_id)
         rows = await self._history.load(instance_id)
         loaded = rows.history
         self._blobs.loaded(instance_id, loaded.execution_id, rows.blobs)

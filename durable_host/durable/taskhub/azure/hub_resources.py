@@ -23,7 +23,7 @@ _PARALLEL = 8
 _CONTROL = re.compile(r"-control-\d\d$")
 
 
-class Resources:
+class HubResources:
     """The queues, tables and containers of one hub."""
 
     def __init__(

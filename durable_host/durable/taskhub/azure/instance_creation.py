@@ -23,7 +23,7 @@ from durable_host.durable.taskhub.azure import instance_rows
 from durable_host.durable.taskhub.azure.history_rows import Row
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
-from durable_host.durable.taskhub.azure.sender import MessageSender, Prepared, Sent
+from durable_host.durable.taskhub.azure.sender import MessageSender, PreparedMessage, SentMessage
 from durable_host.durable.taskhub.azure.unfinished_starts import UnfinishedStart, UnfinishedStarts
 from durable_host.durable.taskhub.new_instances import NewInstances
 from durable_host.durable.taskhub.port import InstanceExists
@@ -34,7 +34,7 @@ _MAX_CONFLICTS = 20
 _PUT_PAUSES = (0.2, 0.5)
 
 
-class Creator:
+class InstanceCreator:
     """Creates instances.
 
     `new_instances` receives instances that had no row before and are run by this process. `on_unfinished` receives
@@ -94,7 +94,7 @@ class Creator:
         for start in self._under_way.values():
             self._on_unfinished(start)
 
-    async def _create(self, prepared: Prepared, dedupe: frozenset[OrchestrationStatus]) -> InstanceState:
+    async def _create(self, prepared: PreparedMessage, dedupe: frozenset[OrchestrationStatus]) -> InstanceState:
         """Write the row and send the message. The first try reads nothing, because most IDs are new."""
         replaced: Entity | None = None
         conflicts = 0
@@ -131,7 +131,7 @@ class Creator:
         await self._send(prepared, is_new=replaced is None)
         return msgspec.structs.replace(_state(row), input=_started(prepared.message).input)
 
-    async def _write(self, prepared: Prepared, replaced: Entity | None) -> Row:
+    async def _write(self, prepared: PreparedMessage, replaced: Entity | None) -> Row:
         """Insert the row, or replace `replaced`. Raises Conflict or PreconditionFailed."""
         event, instance_id = _started(prepared.message), prepared.message.target.instance_id
         try:
@@ -164,13 +164,13 @@ class Creator:
         self._unfinished.forget(state.execution_id)
         return msgspec.structs.replace(state, input=event.input)
 
-    async def _send(self, prepared: Prepared, *, is_new: bool) -> None:
+    async def _send(self, prepared: PreparedMessage, *, is_new: bool) -> None:
         sent = await self._put(prepared)
         if is_new and sent.hidden is not None:
             self._new_instances.add(prepared.message.target.instance_id)
         await self._sender.hand_over(sent)
 
-    async def _put(self, prepared: Prepared) -> Sent:
+    async def _put(self, prepared: PreparedMessage) -> SentMessage:
         for pause in _PUT_PAUSES:
             try:
                 return await self._sender.put_prepared(prepared)
@@ -180,7 +180,7 @@ class Creator:
             await asyncio.sleep(pause)
         return await self._sender.put_prepared(prepared)
 
-    async def _drop(self, prepared: Prepared) -> None:
+    async def _drop(self, prepared: PreparedMessage) -> None:
         """Delete the blob of a message that is not sent."""
         if prepared.blob is not None:
             with contextlib.suppress(StorageError):

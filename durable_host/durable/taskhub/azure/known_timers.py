@@ -33,7 +33,7 @@ class KnownTimers:
         self._restored: set[str] = set()
         self._seen: OrderedDict[TimerKey, HeldHubMessage | None] = OrderedDict()
 
-    def saw(self, message: TaskMessage) -> None:
+    def record(self, message: TaskMessage) -> None:
         """Record a message that arrived. Only timers are recorded."""
         key = timer_key(message)
         if key is not None:
@@ -87,7 +87,7 @@ class KnownTimers:
         if stand_in is not None:
             self._merge(stand_in, held_of(received), key)
             return True
-        self.saw(received.message)
+        self.record(received.message)
         self._drop_restored(key)
         return False
 

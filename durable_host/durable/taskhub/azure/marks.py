@@ -74,5 +74,5 @@ class Marks:
                     except HistoryConflict:
                         self._unsettled.forget(instance.instance_id)
                         return
-                    self._messages.settled(checkpoint)
+                    self._messages.delete_blob_of(checkpoint)
                     checkpoint.mark, checkpoint.has_messages = mark, False

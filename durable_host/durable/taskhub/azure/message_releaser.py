@@ -38,7 +38,7 @@ class MessageReleaser:
     async def _abandon(self, message: ReceivedMessage, delay: float | None) -> None:
         held, now = held_of(message), self._clock.now()
         if held.put is not None and held.put.has_failed:
-            await held.put.over()
+            await held.put.decided()
         if held.stage is not Stage.HELD:
             return
         if held.put is not None and held.lease is None and held.put.has_failed:

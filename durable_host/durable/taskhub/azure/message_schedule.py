@@ -28,7 +28,7 @@ def timer_key(message: TaskMessage) -> TimerKey | None:
     return message.target.instance_id, message.target.execution_id, event.timer_id
 
 
-class Entry:
+class ScheduledMessage:
     """One scheduled delivery."""
 
     __slots__ = ("canceled", "due", "message")
@@ -45,11 +45,11 @@ class MessageSchedule:
     def __init__(self, clock: Clock, deliver: Callable[[ReceivedMessage], None]) -> None:
         self._clock = clock
         self._deliver = deliver
-        self._heap: list[tuple[int, int, Entry]] = []
+        self._heap: list[tuple[int, int, ScheduledMessage]] = []
         self._order = count()
-        self._by_id: dict[str, Entry] = {}
-        self._by_timer: dict[TimerKey, Entry] = {}
-        self._put_off: dict[str, dict[Entry, None]] = {}
+        self._by_id: dict[str, ScheduledMessage] = {}
+        self._by_timer: dict[TimerKey, ScheduledMessage] = {}
+        self._postponed: dict[str, dict[ScheduledMessage, None]] = {}
         self._changed = asyncio.Event()
 
     def add(self, due: int, message: ReceivedMessage, *, is_postponed: bool = False) -> None:
@@ -58,13 +58,13 @@ class MessageSchedule:
         Replaces an earlier entry for the same message.
         """
         self.remove(message.id)
-        entry = Entry(due, message)
+        entry = ScheduledMessage(due, message)
         self._by_id[message.id] = entry
         key = timer_key(message.message)
         if key is not None:
             self._by_timer[key] = entry
         if is_postponed:
-            self._put_off.setdefault(message.message.target.instance_id, {})[entry] = None
+            self._postponed.setdefault(message.message.target.instance_id, {})[entry] = None
         if len(self._heap) > 2 * len(self._by_id) + _SLACK:
             self._heap = [item for item in self._heap if not item[2].canceled]
             heapq.heapify(self._heap)
@@ -93,7 +93,7 @@ class MessageSchedule:
 
     def recall(self, instance_id: str) -> list[ReceivedMessage]:
         """Remove and return the messages of an instance that were postponed."""
-        return [self._cancel(entry) for entry in list(self._put_off.get(instance_id, ()))]
+        return [self._cancel(entry) for entry in list(self._postponed.get(instance_id, ()))]
 
     def remove_where(self, unwanted: Callable[[ReceivedMessage], bool]) -> list[ReceivedMessage]:
         """Remove and return all messages for which `unwanted` is true."""
@@ -118,7 +118,7 @@ class MessageSchedule:
                 continue
             await first_of(self._clock.sleep_until(self._heap[0][0]), self._changed.wait())
 
-    def _cancel(self, entry: Entry) -> ReceivedMessage:
+    def _cancel(self, entry: ScheduledMessage) -> ReceivedMessage:
         entry.canceled = True
         message = entry.message
         if self._by_id.get(message.id) is entry:
@@ -127,8 +127,8 @@ class MessageSchedule:
         if key is not None and self._by_timer.get(key) is entry:
             del self._by_timer[key]
         instance_id = message.message.target.instance_id
-        if (postpone := self._put_off.get(instance_id)) is not None:
-            postpone.pop(entry, None)
-            if not postpone:
-                del self._put_off[instance_id]
+        if (postponed := self._postponed.get(instance_id)) is not None:
+            postponed.pop(entry, None)
+            if not postponed:
+                del self._postponed[instance_id]
         return message

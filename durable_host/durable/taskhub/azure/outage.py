@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from durable_host.durable.taskhub.reported_faults import Faults
+from durable_host.durable.taskhub.reported_faults import ReportedFaults
 from durable_host.storage import AccessDenied, StorageError
 from durable_host.storage.errors import diagnosis
 
@@ -26,7 +26,7 @@ class Outage:
     def __init__(self, hub: str, setting: str = "AzureWebJobsStorage") -> None:
         self._hub = hub
         self._setting = setting
-        self._faults = Faults()
+        self._faults = ReportedFaults()
         self._denied_since: float | None = None
         self._denials = 0
         self.on_denied: Callable[[AccessDenied], None] | None = None
@@ -50,7 +50,7 @@ class Outage:
         self._denied_since = None
         over = self._faults.ends(source)
         if any(kind.startswith(_OUTAGE) for kind in over):
-            _log.warning("Task hub '%s': the storage answers again.", self._hub)
+            _log.warning("Task hub '%s': the storage responds again.", self._hub)
         for kind in over:
             if not kind.startswith(_OUTAGE):
                 _log.warning("Task hub '%s': the storage no longer refuses requests (%s).", self._hub, kind)

@@ -29,7 +29,7 @@ class OwedInstances:
     ) -> None:
         self._names = names
         self._deliveries = deliveries
-        self._known = unsettled
+        self._unsettled = unsettled
         self._outage = outage
         self._find = find
         self._claimed: set[str] = set()
@@ -37,7 +37,7 @@ class OwedInstances:
         self._has_searched = asyncio.Event()
         self._has_searched.set()
         self._has_returned = False
-        self._unsettled: set[str] = set()
+        self._to_settle: set[str] = set()
         self._has_settled = asyncio.Event()
 
     def claimed(self, queue: str) -> None:
@@ -64,10 +64,10 @@ class OwedInstances:
             self._outage.recovered(_SOURCE)
             for instance_id in found:
                 queue = self._names.queue_of(instance_id)
-                instance = self._known.get(instance_id)
+                instance = self._unsettled.get(instance_id)
                 is_new = instance is None or instance.debt is not None
                 if is_new and queue in claimed and queue in self._deliveries.owned:
-                    self._unsettled.add(instance_id)
+                    self._to_settle.add(instance_id)
                     self._deliveries.owed.put_nowait(instance_id)
             if not self._claimed:
                 self._has_searched.set()
@@ -83,13 +83,13 @@ class OwedInstances:
 
     def settled(self, instance_id: str) -> None:
         """Record that the instance no longer owes anything."""
-        self._unsettled.discard(instance_id)
+        self._to_settle.discard(instance_id)
         self._has_settled.set()
 
     async def all_settled(self, queue: str) -> None:
         """Wait until everything found in a control queue is settled, but not for storage that does not respond."""
         await self._has_searched.wait()
-        while any(self._names.queue_of(one) == queue for one in self._unsettled):
+        while any(self._names.queue_of(one) == queue for one in self._to_settle):
             self._has_settled.clear()
             await self._has_settled.wait()
 

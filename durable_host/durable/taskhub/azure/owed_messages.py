@@ -51,7 +51,7 @@ class OwedMessages:
             return []
         return [message for message in read if message is not None]
 
-    def settled(self, checkpoint: AzureCheckpoint | None) -> None:
+    def delete_blob_of(self, checkpoint: AzureCheckpoint | None) -> None:
         """Delete the blob of a commit that owes nothing more and that the sentinel no longer names."""
         if checkpoint is not None and checkpoint.messages_blob is not None:
             task = asyncio.get_running_loop().create_task(self._delete(checkpoint.messages_blob))

@@ -54,7 +54,7 @@ class PendingPut:
         return self.has_failed and not (self.has_arrived or self.is_committed or self.is_writing)
 
     @property
-    def counts(self) -> bool:
+    def is_durable(self) -> bool:
         """True if the message is in its queue, or a commit has consumed it."""
         return self.has_arrived or self.is_committed
 
@@ -69,7 +69,7 @@ class PendingPut:
         self.visible_from = time.monotonic() + self._hidden + _LATE
         self._changed.set()
 
-    async def over(self) -> None:
+    async def decided(self) -> None:
         """Wait until the message is in its queue, was committed although its put failed, or was withdrawn."""
         while not (self.has_arrived or (self.has_failed and not self.is_writing)):
             await self._next_change()

@@ -16,7 +16,7 @@ class SeenStarts:
         self._seen: OrderedDict[tuple[str, str | None], None] = OrderedDict()
         self._emptied: dict[str, int] = {}
 
-    def saw(self, message: TaskMessage) -> None:
+    def record(self, message: TaskMessage) -> None:
         """Record a message that arrived. Only starts by clients are recorded."""
         if message.is_start_of_client:
             self._seen[message.target.instance_id, message.target.execution_id] = None

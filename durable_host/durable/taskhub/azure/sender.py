@@ -30,7 +30,7 @@ from durable_host.timestamp import TICKS_PER_SECOND
 _NEVER_LARGE = envelope.LARGE_MESSAGE_BYTES // 4
 
 
-class Prepared(msgspec.Struct, frozen=True):
+class PreparedMessage(msgspec.Struct, frozen=True):
     """A message that is ready to be put. `blob` is the existing blob with its content, or None."""
 
     queue: str
@@ -39,7 +39,7 @@ class Prepared(msgspec.Struct, frozen=True):
     blob: str | None
 
 
-class Sent(msgspec.Struct, frozen=True):
+class SentMessage(msgspec.Struct, frozen=True):
     """A message that is in its queue. `hidden` is set when this process takes it itself."""
 
     queue: str
@@ -83,7 +83,7 @@ class MessageSender:
             await self.send(messages[0])
             return
         numbered = [(next(self._sequence), message) for message in messages]
-        controls: dict[int, Sent] = {}
+        controls: dict[int, SentMessage] = {}
 
         async def one(item: tuple[int, TaskMessage]) -> None:
             number, message = item
@@ -102,7 +102,7 @@ class MessageSender:
     async def send_each(self, messages: Sequence[TaskMessage]) -> list[tuple[TaskMessage, StorageError]]:
         """Send like `send_all`, but let no failure affect other messages. Return the failed ones with their errors."""
         failed: dict[int, tuple[TaskMessage, StorageError]] = {}
-        sent: dict[int, Sent] = {}
+        sent: dict[int, SentMessage] = {}
 
         async def one(item: tuple[int, int, TaskMessage]) -> None:
             place, number, message = item
@@ -119,7 +119,7 @@ class MessageSender:
                 await self.hand_over(sent[place])
         return [failed[place] for place in sorted(failed)]
 
-    async def prepare(self, message: TaskMessage, number: int | None = None) -> Prepared:
+    async def prepare(self, message: TaskMessage, number: int | None = None) -> PreparedMessage:
         """Do everything before the put. The message then has an identity that stays the same for every put."""
         if message.id is None:
             message = msgspec.structs.replace(message, id=identity.new())
@@ -133,16 +133,16 @@ class MessageSender:
             text = envelope.to_text(text, as_base64=True)
         is_activity = message.is_activity
         queue = self._names.work_items if is_activity else self._names.queue_of(message.target.instance_id)
-        return Prepared(queue, message, text, blob)
+        return PreparedMessage(queue, message, text, blob)
 
-    async def put(self, message: TaskMessage, number: int | None = None, *, hidden: float | None = None) -> Sent:
+    async def put(self, message: TaskMessage, number: int | None = None, *, hidden: float | None = None) -> SentMessage:
         """Put a message into its queue without delivering it.
 
         With `hidden` (seconds), the message is not for this process, or this process already holds it.
         """
         return await self.put_prepared(await self.prepare(message, number), hidden=hidden)
 
-    async def put_prepared(self, prepared: Prepared, *, hidden: float | None = None) -> Sent:
+    async def put_prepared(self, prepared: PreparedMessage, *, hidden: float | None = None) -> SentMessage:
         """Put a prepared message into its queue without delivering it. See `put` for `hidden`."""
         queue, message = prepared.queue, prepared.message
         due = message.due
@@ -160,7 +160,7 @@ class MessageSender:
             if claimed is not None:
                 self._deliveries.release_claim(queue)
             raise
-        return Sent(queue, message, put, hidden if claimed is not None else None)
+        return SentMessage(queue, message, put, hidden if claimed is not None else None)
 
     def can_be_delivered(self, message: TaskMessage) -> bool:
         """False for a message that its receiver, even this process, has to set aside."""
@@ -170,7 +170,7 @@ class MessageSender:
             return False
         return True
 
-    async def hand_over(self, sent: Sent) -> None:
+    async def hand_over(self, sent: SentMessage) -> None:
         """Deliver the message to this process if it has claimed it."""
         if sent.hidden is None:
             return

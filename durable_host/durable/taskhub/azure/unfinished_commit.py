@@ -23,7 +23,7 @@ _ROW_BYTES = 1024
 _MAX_BYTES_PER_CHARACTER = 6
 
 
-class Rest(msgspec.Struct, frozen=True):
+class CommitRest(msgspec.Struct, frozen=True):
     """What follows the first transaction of a commit: the rows of each transaction, and the sentinel columns of the
     last.
     """
@@ -32,11 +32,11 @@ class Rest(msgspec.Struct, frozen=True):
     columns: dict[str, str]
     batches: list[list[Row]]
 
-    def from_ordinal(self, ordinal: int) -> "Rest | None":
+    def from_ordinal(self, ordinal: int) -> "CommitRest | None":
         """Return what is left from the row at position `ordinal` on, or None when no batch begins there."""
         for at, batch in enumerate(self.batches):
             if batch[0]["RowKey"] == row_key(ordinal):
-                return Rest(self.execution_id, self.columns, self.batches[at:])
+                return CommitRest(self.execution_id, self.columns, self.batches[at:])
         return None
 
 
@@ -95,7 +95,7 @@ def write_rest(execution_id: str, columns: Mapping[str, str], batches: Sequence[
     return msgspec.json.encode(content).decode()
 
 
-def read_rest(text: str, partition_key: str) -> Rest | None:
+def read_rest(text: str, partition_key: str) -> CommitRest | None:
     """Parse the text of `write_rest`. Returns None for anything else, or for another instance."""
     try:
         stored = msgspec.json.decode(text, type=_Stored)
@@ -108,7 +108,7 @@ def read_rest(text: str, partition_key: str) -> Rest | None:
         for row in batch:
             if row.get("PartitionKey") != partition_key or row.get("ExecutionId") != stored.execution_id:
                 return None
-    return Rest(stored.execution_id, stored.columns, batches)
+    return CommitRest(stored.execution_id, stored.columns, batches)
 
 
 def _characters(row: Row) -> int:

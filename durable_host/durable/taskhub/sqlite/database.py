@@ -20,7 +20,7 @@ from typing import Any
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.durable.taskhub.sqlite import hub_files
 from durable_host.durable.taskhub.sqlite.eager_connection import EagerConnection
-from durable_host.durable.taskhub.sqlite.jobs import LOWEST_COST, UNUSABLE, Job, T, Work, reported, run_all
+from durable_host.durable.taskhub.sqlite.jobs import LOWEST_COST, UNUSABLE, Job, T, Work, as_hub_error, run_all
 
 _BATCH = 256
 _TURNS = 4
@@ -196,7 +196,7 @@ class Database:
                 job.error = error
         for job in jobs:
             if job.error is not None:
-                job.error = reported(job.error, self.path)
+                job.error = as_hub_error(job.error, self.path)
 
     def _resolve_in_their_loops(self, jobs: list[Job]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from durable_host.durable.taskhub.sqlite.jobs import Job, is_busy, reported, run_all
+from durable_host.durable.taskhub.sqlite.jobs import Job, as_hub_error, is_busy, run_all
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -47,7 +47,7 @@ class EagerConnection:
                 job.error = None
                 continue
             if job.error is not None:
-                job.error = reported(job.error, self._path)
+                job.error = as_hub_error(job.error, self._path)
             job.resolve()
             self._written += job.writes
         if self._move is None and self._written and (self._written >= WRITES_IN_LOG or self._log_has_grown()):

@@ -13,7 +13,7 @@ Work = Callable[[sqlite3.Connection], T]
 LOWEST_COST = 1 / 256
 """The cost of work on a few rows."""
 UNUSABLE = "The file of the task hub cannot be used; the log of the host says why."
-_PASSING = (
+_TEMPORARY = (
     "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL",
     "SQLITE_INTERRUPT", "OSError",
 )  # fmt: skip
@@ -111,12 +111,12 @@ def _run_alone(connection: sqlite3.Connection, job: Job) -> None:
         job.error = error
 
 
-def reported(error: BaseException, path: object) -> BaseException:
+def as_hub_error(error: BaseException, path: object) -> BaseException:
     """Return the error of the hub for an error of SQLite or of the file. Any other error stays as it is."""
     if not isinstance(error, sqlite3.Error | OSError):
         return error
     text, kind = f"The task hub file {path} cannot be used: {error}", _name_of(error)
-    if kind.startswith(_PASSING):
+    if kind.startswith(_TEMPORARY):
         return TaskHubUnavailable(text, public_text=UNUSABLE, kind=kind)
     return TaskHubRefused(text, public_text=UNUSABLE, kind=kind, is_about_data=kind.startswith("SQLITE_TOOBIG"))
 
