@@ -42,15 +42,22 @@ _JSON_NAMES = {
 
 
 def likely_cause(
-    error: BaseException, function: Any, *, position: str | None = None, output: Any = None, kind: str = "function"
+    error: BaseException,
+    function: Any,
+    *,
+    position: str | None = None,
+    output: Any = None,
+    event: str | None = None,
+    kind: str = "function",
 ) -> str | None:
     """One sentence about the cause and the place; None if the error is clear.
 
-    `function` is the user's; `kind` is `orchestrator`, `entity` or `function`.
+    `function` is the user's; `kind` is `orchestrator`, `entity` or `function`. `event` is the external event that the
+    SDK was reading.
     """
     if kind == "orchestrator" and _is_failed_call(error):
         return None
-    suspect = Suspect(error, function, position=position, output=output, kind=kind)
+    suspect = Suspect(error, function, position=position, output=output, event=event, kind=kind)
     rules = _RULES if kind in ("orchestrator", "entity") else (_no_grpc_endpoint, _not_json)
     try:
         return next((cause for rule in rules if (cause := rule(suspect)) is not None), None)
@@ -185,6 +192,15 @@ def _bad_input(suspect: Suspect) -> str | None:
     )
 
 
+def _bad_event_data(suspect: Suspect) -> str | None:
+    if suspect.event is None or not isinstance(suspect.error, json.JSONDecodeError):
+        return None
+    return (
+        f"The data of the event '{suspect.event}' is not JSON. Its sender must write JSON text, such as \"yes\" with "
+        "its quotation marks for the text yes; HTTP, 'func durable' and the SDK's client do."
+    )
+
+
 def _no_grpc_endpoint(suspect: Suspect) -> str | None:
     """The client of the 2.x SDK cannot connect. The error shows only the text of gRPC."""
     error = suspect.error
@@ -235,6 +251,7 @@ _RULES: tuple[Callable[[Suspect], str | None], ...] = (
     _bad_retry_options,
     _bad_due_time,
     _bad_input,
+    _bad_event_data,
     _stop_iteration,
     _no_grpc_endpoint,
     _not_json,

@@ -13,6 +13,8 @@ from .likely_causes import likely_cause
 from .loaded import user_code
 from .places import position_of
 
+_EVENT_RAISED = 15
+
 
 def describe(error: BaseException, function: Any) -> dict[str, Any]:
     """The fields of a failed answer; `function` is the SDK's wrapper of the user's function."""
@@ -23,12 +25,22 @@ def describe(error: BaseException, function: Any) -> dict[str, Any]:
     position = None
     if (resuming := frames.get("resume_user_code")) is not None:
         position = position_of(getattr(resuming.f_locals.get("self"), "generator", None))
-    hint = likely_cause(error, user_code(function), position=position, output=output, kind="orchestrator")
+    hint = likely_cause(
+        error, user_code(function), position=position, output=output, event=_event_read(frames), kind="orchestrator"
+    )
     failure = {**failures.describe(error), "hint": hint}
     if position is not None and "file" not in failure:
         failure["file"], _, line = position.partition(" in ")[0].rpartition(":")
         failure["line"] = int(line)
     return failure
+
+
+def _event_read(frames: dict[str, FrameType]) -> str | None:
+    """The name of the external event whose data the 1.x SDK was reading, if it was reading any."""
+    reading = frames.get("parse_history_event")
+    event = None if reading is None else reading.f_locals.get("directive_result")
+    is_event = getattr(event, "event_type", None) == _EVENT_RAISED
+    return str(getattr(event, "Name", "")) if is_event else None
 
 
 def _frames(error: BaseException) -> dict[str, FrameType]:

@@ -16,11 +16,18 @@ class Suspect:
     """The facts about a failed function.
 
     `position` is the position of its generator, `file:line in function`; `output` is its return value if that cannot be
-    serialized as JSON.
+    serialized as JSON; `event` is the external event that the SDK was reading.
     """
 
     def __init__(
-        self, error: BaseException, function: Any, *, position: str | None = None, output: Any = None, kind: str
+        self,
+        error: BaseException,
+        function: Any,
+        *,
+        position: str | None = None,
+        output: Any = None,
+        event: str | None = None,
+        kind: str,
     ) -> None:
         self.error = error
         self.text = failures.text_of(error)
@@ -28,6 +35,7 @@ class Suspect:
             self.text = failures.text_of(error.__cause__)
         self.function = function
         self.kind = kind
+        self.event = event
         self.output = output
         self.sdk_calls = failures.sdk_calls(error)
         self.place = failures.place_of(error)

@@ -26,13 +26,14 @@ MODES = ["live", "one_shot"]
 MOMENT = "2026-01-01T00:00:00.000000Z"
 
 
-def turn(orchestrator: Callable[..., Any], mode: str, input: Any = None) -> dict[str, Any]:
-    """The answer to the first turn of a new instance; `input` is what the host passes on."""
+def turn(orchestrator: Callable[..., Any], mode: str, input: Any = None, *more: dict[str, Any]) -> dict[str, Any]:
+    """The answer to the first turn of a new instance; `input` is what the host passes on, `more` are further events."""
     event: dict[str, Any] = {"EventId": -1, "IsPlayed": False, "Timestamp": MOMENT}
     payload = {
         "history": [
             {**event, "EventType": 12},
             {**event, "EventType": 0, "Name": orchestrator.__name__, "Version": "", "Input": None},
+            *({**event, **one} for one in more),
         ],
         "input": input,
         "instanceId": "i",
@@ -49,18 +50,40 @@ def turn(orchestrator: Callable[..., Any], mode: str, input: Any = None) -> dict
         made = handle
         handle = functools.partial(made)
         handle.__wrapped__ = made  # type: ignore[attr-defined]
-    request = {"key": "k", "until": 2, "newFrom": 0, "payload": json.dumps(payload)}
+    request = {"key": "k", "until": 2 + len(more), "newFrom": 0, "payload": json.dumps(payload)}
     return OrchestrationSessions().handle(request, handle)
 
 
-def told(orchestrator: Callable[..., Any], mode: str, input: Any = None) -> dict[str, Any]:
-    answer = turn(orchestrator, mode, input)
+def told(orchestrator: Callable[..., Any], mode: str, input: Any = None, *more: dict[str, Any]) -> dict[str, Any]:
+    answer = turn(orchestrator, mode, input, *more)
     return answer.get("failed") or answer["raised"]
 
 
 def lines_of(function: Callable[..., Any]) -> range:
     code = function.__code__
     return range(code.co_firstlineno, max(line for *_, line in code.co_lines() if line) + 1)
+
+
+def waits(context):
+    return (yield context.wait_for_external_event("Approval"))
+
+
+def parses(context):
+    return json.loads((yield context.wait_for_external_event("Approval")))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("data", ["notjson", '{"a":', "[1,2"])
+def test_an_event_whose_data_is_not_json_is_named(mode: str, data: str) -> None:
+    failure = told(waits, mode, None, {"EventType": 15, "Name": "Approval", "Input": data})
+    assert failure["type"] == "JSONDecodeError"
+    assert failure["hint"].startswith("The data of the event 'Approval' is not JSON.")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_text_that_the_code_itself_cannot_parse_is_not_blamed_on_the_event(mode: str) -> None:
+    failure = told(parses, mode, None, {"EventType": 15, "Name": "Approval", "Input": '"notjson"'})
+    assert (failure["type"], failure["hint"]) == ("JSONDecodeError", None)
 
 
 def subscript(context):
