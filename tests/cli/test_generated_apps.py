@@ -4,6 +4,7 @@ import os
 import sys
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_runs import Func
@@ -72,7 +73,21 @@ async def test_v1_app_with_all_templates_loads(func: Func, folder: Path):
     assert index.failure is None
     assert index.errors == ()
     assert index.model == "v1"
-    assert {function.name for function in index.functions} == {template.default_name for template in of_model("V1")}
+    names = {template.default_name for template in of_model("V1")}
+    assert {function.name for function in index.functions} == names | {"Orchestrator_step"}
+
+
+def test_a_v1_orchestrator_runs_to_its_end(func: Func, folder: Path, connection_string: str, monkeypatch: Any):
+    monkeypatch.setenv("AzureWebJobsStorage", connection_string)
+    assert func("init", "--python", "--model", "V1").code == 0
+    assert func("new", "-t", "Durable Functions orchestrator", "-n", "Work").code == 0
+    assert func("new", "-t", "Durable Functions HTTP starter", "-n", "Start").code == 0
+    lines = DRIVE.splitlines()
+    drive = [*lines[: lines.index('base = os.environ["FUNC_BASE_URL"]') + 1]]
+    drive.append('print(output_of(ask(base + "/api/orchestrators/Work", b"5")))')
+    (folder / "drive.py").write_text("\n".join(drive))
+    outcome = func("exec", "--", sys.executable, "drive.py")
+    assert (outcome.code, outcome.out) == (0, "5\n"), outcome.err
 
 
 def test_generated_patterns_run(func: Func, folder: Path, connection_string: str, monkeypatch: pytest.MonkeyPatch):

@@ -88,6 +88,15 @@ def test_v1_app_asks_for_the_generation_that_has_its_model(func: Func, folder: P
     assert (folder / "requirements.txt").read_text().splitlines()[-1] == "azure-functions-durable>=1.2.9,<2"
 
 
+def test_v1_orchestrator_is_not_written_if_its_activity_would_replace_a_folder(func: Func, folder: Path):
+    func("init", "--python", "--model", "V1")
+    (folder / "Work_step").mkdir()
+    outcome = func("new", "-t", "Durable Functions orchestrator", "-n", "Work")
+    assert outcome.code == 2
+    assert "already has a 'Work_step'" in outcome.err
+    assert not (folder / "Work").exists()
+
+
 def test_arguments_of_the_app_are_kept_when_it_becomes_durable(func: Func, app: Path):
     (app / "function_app.py").write_text(
         '"""Täxt."""\nimport azure.functions as f\n\nä = 1; api: f.FunctionApp = f.FunctionApp(\n'

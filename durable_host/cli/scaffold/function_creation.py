@@ -23,6 +23,8 @@ _DURABLE_SDK: Mapping[Model, str] = {
     "V2": "# Tested with 1.2.9 and 1.7.0, and with 2.0.0rc3 on Python 3.13.\nazure-functions-durable>=1.2.9,<3\n",
 }
 """The lines for the durable SDK in requirements.txt, by programming model."""
+_ORCHESTRATOR = "durable_orchestrator"
+_ACTIVITY = "durable_activity"
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -48,7 +50,7 @@ def create(target: Target, template: FunctionTemplate, name: str, values: Mappin
         node_creation.create(target.root, target.language, template, name, values, report)
         return
     if target.model == "V1":
-        _create_folder(target.root, template, name, values, report)
+        _create_folders(target.root, template, name, values, report)
     elif target.blueprint is None:
         _append_to_app(target, template, values, report)
     else:
@@ -131,13 +133,22 @@ def _app_of(module: ModuleText) -> Container:
     return app
 
 
-def _create_folder(
+def _create_folders(
     root: Path, template: FunctionTemplate, name: str, values: Mapping[str, str], report: Report
 ) -> None:
-    folder = root / name
-    if folder.exists():
-        raise UsageError(f"'{root}' already has a '{name}'.", remedy="Choose another name with --name.")
-    files = {file: rendering.render(f"v1/{template.key}/{file}", values) for file in ("__init__.py", "function.json")}
+    """Write the folder of the function, and that of the activity that it calls, if it calls one."""
+    folders = {name: template.key}
+    if template.key == _ORCHESTRATOR:
+        folders[values["activity_name"]] = _ACTIVITY
+    for folder in folders:
+        if (root / folder).exists():
+            raise UsageError(f"'{root}' already has a '{folder}'.", remedy="Choose another name with --name.")
+    for folder, key in folders.items():
+        _write_folder(root / folder, key, name, values, report)
+
+
+def _write_folder(folder: Path, key: str, name: str, values: Mapping[str, str], report: Report) -> None:
+    files = {file: rendering.render(f"v1/{key}/{file}", values) for file in ("__init__.py", "function.json")}
     document = json.loads(files["function.json"])
     for binding in document["bindings"]:
         if binding.get("route") == name:
