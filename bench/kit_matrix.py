@@ -92,7 +92,7 @@ def combinations(found: dict[str, Path], envs: Path, pytest: str) -> Iterator[Co
 
 
 def environment(folder: Path, python: Path, *packages: str) -> Path:
-    """The interpreter of an environment with the packages. It is kept; the project in it is installed anew."""
+    """The interpreter of an environment with the packages. It is kept; the project in it is reinstalled."""
     inside = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not inside.exists():
         subprocess.run([python, "-m", "venv", folder], check=True)

@@ -1,4 +1,4 @@
-"""Other engines for durable workflows, in an environment of their own that the benchmark makes."""
+"""Other engines for durable workflows, in a separate environment that the benchmark creates."""
 
 import asyncio
 import json

@@ -1,7 +1,7 @@
-"""What a purge in the background costs the rest of the host.
+"""Measures how much a background purge slows down the rest of the host.
 
-A host runs sequences of five activities, in turn without retention and while it purges what the rounds before have
-left. `purge_steps` then measures the longest interruption by one purge.
+A host runs sequences of five activities, in turn without retention and while it purges what earlier rounds have left.
+`purge_steps` then measures the longest interruption by one purge.
 """
 
 import asyncio

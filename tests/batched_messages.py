@@ -1,7 +1,7 @@
-"""A process of pytest-xdist sends what it reports of a test at once, without what nobody reads.
+"""Makes a process of pytest-xdist send the messages about a test together, and only those that are read.
 
-For each test it sends six messages, and each of them would wake the controller. Two of them say that the fixtures were
-set up and torn down without a failure. Writing and reading messages takes longer than many a test.
+It sends six messages for each test, and each of them would wake the controller. Two only say that the fixtures were
+set up and torn down without a failure. Writing and reading these messages takes longer than many tests.
 """
 
 from collections.abc import Generator
@@ -13,7 +13,7 @@ _UNREAD = {"is_unread": True}
 
 
 class BatchedMessages:
-    """Holds the messages of a test back until the first one after it, which says that the test has ended."""
+    """Holds back the messages about a test until the first message after it, which says that the test has ended."""
 
     def __init__(self, config: pytest.Config) -> None:
         worker: Any = next(plugin for plugin in config.pluginmanager.get_plugins() if hasattr(plugin, "torun"))

@@ -71,7 +71,7 @@ def chromium() -> Chromium:
 
 
 def _of_cache_soon() -> Chromium | None:
-    """For a machine that has a whole browser: what can be unpacked in a short time. A failure counts for a day."""
+    """What can be unpacked in a short time, on a machine with a whole browser. After a failure, None for a day."""
     if _has_failed():
         return None
     try:

@@ -93,7 +93,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item], config: pytest.Confi
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """All tests stay in memory: the collector of garbage need not look at them, now and later.
+    """Exclude the collected tests, which all stay in memory, from garbage collection.
 
     It looks as rarely as in the host, which takes less than half the time.
     """

@@ -1,4 +1,4 @@
-"""A run in which a process of pytest-xdist has died does not pass.
+"""Fails a run in which a process of pytest-xdist has died.
 
 A process that dies in a test fails that test. One that dies at another time is only replaced: while tests are
 collected, until too many have died, and then the run ends without the tests that are left; and after its last test.

@@ -25,12 +25,12 @@ def register_profiles() -> None:
 
 
 def examples(number: int) -> hypothesis.settings:
-    """So many, and a quarter of them in `make quick`."""
+    """Try `count` examples, and a quarter of them in `make quick`."""
     import hypothesis
 
     return hypothesis.settings(max_examples=number // _PART if PROFILE == QUICK else number)
 
 
 def seeds(number: int) -> range:
-    """The first so many, and a quarter of them in `make quick`."""
+    """The first `count` seeds, and a quarter of them in `make quick`."""
     return range(number // _PART if PROFILE == QUICK else number)

@@ -28,7 +28,7 @@ _PRODUCT = Path(__file__).parents[1] / "durable_host"
 
 
 def hide_agents() -> None:
-    """From this process, and from those it starts."""
+    """Hide the package from this process and from those that it starts."""
     places = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
     if WITHOUT_AGENTS not in places:
         os.environ["PYTHONPATH"] = os.pathsep.join([WITHOUT_AGENTS, *places])
@@ -37,12 +37,12 @@ def hide_agents() -> None:
 
 
 def trust_nobody() -> None:
-    """In this process and in those it starts."""
+    """Load only the one certificate, in this process and in those that it starts."""
     os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("no_authority.pem"))
 
 
 def compile_dotnet_once() -> None:
-    """In the processes that this one starts."""
+    """Keep .NET from compiling twice, in the processes that this one starts."""
     os.environ.setdefault("DOTNET_TC_CallCounting", "0")
 
 
@@ -54,7 +54,7 @@ def keep_files_in_memory() -> None:
 
 
 def compile_product() -> None:
-    """Once for all processes of a run. Templates are files that the product copies."""
+    """Compile the product once for all processes of a run. Templates are files that the product copies."""
     compileall.compile_dir(_PRODUCT, rx=re.compile(r"[\\/]templates[\\/]"), quiet=2)
 
 

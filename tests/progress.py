@@ -12,7 +12,7 @@ class Progress:
         self._since = time.monotonic()
 
     def has_stopped(self, state: object) -> bool:
-        """`state` is what the work has come to; any value that can be compared."""
+        """`state` is how far the work has come, as any value that can be compared."""
         now = time.monotonic()
         if state != self._last:
             self._last, self._since = state, now

@@ -18,7 +18,7 @@ MOST_PROCESSES = 200
 
 
 def start_shared_azurite(attempts: int = 3) -> tuple[Connection, AzuriteProcess]:
-    """On other ports when a program that does not ask for any free port was faster."""
+    """Start it, on other ports if another program has taken the first ones in the meantime."""
     names = [DEVELOPMENT_ACCOUNT, *map(_account, range(MOST_PROCESSES))]
     connection = free_connection()
     try:

@@ -29,11 +29,11 @@ class DebugClient:
         self._wait(lambda message: message.get("request_seq") == self._attach)
 
     def wait_stopped(self) -> int:
-        """The thread that stands at a breakpoint."""
+        """Wait until a thread stops at a breakpoint, and return its ID."""
         return self._wait(lambda message: message.get("event") == "stopped")["body"]["threadId"]
 
     def wait_ended(self) -> None:
-        """Until the program has gone."""
+        """Wait until the program has ended."""
         self._wait(lambda message: message.get("event") in ("terminated", "exited", "closed"))
 
     def value(self, thread: int, expression: str) -> str:
@@ -44,7 +44,7 @@ class DebugClient:
         self.request("continue", threadId=thread)
 
     def close(self) -> None:
-        """What editors do at the end, also when the program has ended by itself."""
+        """Disconnect as editors do, also if the program has already ended."""
         self.send("disconnect", restart=False, terminateDebuggee=False)
         self._wait(lambda message: message.get("event") == "closed" or message.get("command") == "disconnect")
         with contextlib.suppress(OSError):  # the adapter has gone

@@ -150,7 +150,7 @@ FILES = {"function_app.py": APP, "shapes.py": SHAPES}
 
 
 def check_everything(host: HostProcess) -> None:
-    """Fails when a feature does not do what it should."""
+    """Fail if a feature does not work."""
     urls = host.post("/api/start/everything", json={"a": ["\u00e4", None]}).json()
     instance_id = urls["id"]
     told: dict[str, Any] = finished(host, instance_id)["output"]

@@ -40,7 +40,7 @@ def run(host: HostProcess, name: str, input: Any = None, wanted: str = "Complete
 
 
 def finished(host: HostProcess, instance_id: str, wanted: str = "Completed", limit: float = LIMIT) -> dict[str, Any]:
-    """The status once the instance has ended; fails when it ends otherwise than `wanted`."""
+    """The status once the instance has ended; fails if that is not `wanted`."""
 
     def ended() -> dict[str, Any] | None:
         found = host.status(instance_id)

@@ -9,7 +9,7 @@ from host_template import ORDERS, can_fork, fork_host
 
 
 def install() -> None:
-    """Fork each host that can be forked. What it inherits from this process is one descriptor at most."""
+    """Fork each host that can be forked. It inherits at most one descriptor from this process."""
     from durable_host.host import host_process
 
     start = host_process.start_process

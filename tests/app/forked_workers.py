@@ -41,7 +41,7 @@ def install(open_template: Callable[[], socket.socket], order: Callable[[bytes, 
 
 
 def prepare() -> None:
-    """Open the template now. Its workers end with the thread that does it, so other threads must not be first."""
+    """Open the template now. Its workers end with the thread that opens it, so no other thread must do it first."""
     global _template
     if _template is None and can_fork_any(_environment) and threading.current_thread() is threading.main_thread():
         assert _open_template is not None

@@ -17,7 +17,7 @@ _UNTIL_KILLED = 20.0
 def start_func(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str], *, fork: bool
 ) -> "subprocess.Popen[str] | ForkedHost":
-    """A command in a session of its own. Its output is one text. `fork`: from a process that is prepared."""
+    """Start a command in its own session, with stderr in its stdout. With `fork`, fork it from a prepared process."""
     if fork:
         return fork_host(arguments, folder, environment)
     return subprocess.Popen(

@@ -101,7 +101,7 @@ class HostProcess:
             self.wait_exit()
 
     def end(self) -> None:
-        """End it after a test: at once, or in good order when coverage is measured, which a killed process loses."""
+        """End it after a test. Kill it, unless coverage is measured, which a killed process would lose."""
         if "COVERAGE_PROCESS_CONFIG" in os.environ and self._process is not None and self._process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.stop()
@@ -118,7 +118,7 @@ class HostProcess:
         return self.request("POST", path, **options)
 
     def status(self, instance_id: str) -> dict[str, Any]:
-        """The instance as the management API tells it, with history."""
+        """The instance as the management API shows it, with its history."""
         path = f"/runtime/webhooks/durabletask/instances/{instance_id}?showHistory=true&showHistoryOutput=true"
         return self.get(path).json()
 
@@ -140,7 +140,7 @@ class HostProcess:
 
 
 def until(condition: Callable[[], Any], limit: float = LIMIT, host: HostProcess | None = None) -> Any:
-    """The first truthy result of `condition`, which is asked less and less often; fails after `limit` seconds."""
+    """The first truthy result of `condition`, which is called less and less often; fails after `limit` seconds."""
     deadline = time.monotonic() + limit
     pause = 0.02
     while not (result := condition()):
@@ -170,7 +170,7 @@ def hub_settings(connection_string: str, hub: str | None = None) -> dict[str, st
 
 
 def ends_of(process_ids: Iterable[int]) -> bool:
-    """True when none of the processes lives any more."""
+    """Whether all of the processes have ended."""
     for pid in process_ids:
         try:
             with open(f"/proc/{pid}/stat", encoding="ascii") as file:

@@ -85,7 +85,7 @@ class ForkedHost:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        """To a host that still runs."""
+        """Send the signal if the host is still running."""
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -93,7 +93,7 @@ class ForkedHost:
     def wait(self, timeout: float | None = None) -> int:
         """The exit code, in any thread. Raises subprocess.TimeoutExpired.
 
-        If the template has ended, nobody knows when the host does, so it is killed.
+        If the template has ended, nothing reports the end of the host, so it is killed.
         """
         if not self._has_ended(timeout):
             raise subprocess.TimeoutExpired("a forked host", timeout or 0)
@@ -133,10 +133,10 @@ def fork_host(
     program: str = "durable_host",
     inherited: Sequence[int] = (),
 ) -> ForkedHost:
-    """Run `func` with these arguments, in a session of its own. Its output is one text.
+    """Run `func` with these arguments in its own session, with stderr in its stdout, or in the descriptor `errors`.
 
-    With the descriptor `errors`, what it writes to stderr goes there. Other programs are `pytest`, `unittest`, and
-    Python code as for `python -c`. The program has the descriptor `inherited`, with the same number.
+    Other programs are `pytest`, `unittest`, and Python code as for `python -c`. The program has the descriptor
+    `inherited`, with the same number.
     """
     sys.audit("subprocess.Popen", sys.executable, list(arguments), folder, environment)
     output, written = os.pipe()
@@ -181,7 +181,7 @@ def _order(template: socket.socket, request: bytes, descriptors: list[int]) -> N
 
 
 def _ask(request: bytes, descriptors: list[int], *of: str) -> int:
-    """The process ID that answers the request. If there is none, the next host comes from another template."""
+    """Send the request and return the process ID of the host. After a failure, the next host gets a new template."""
     try:
         _, template = _template(*of)
         socket.send_fds(template, [request], descriptors)
@@ -215,7 +215,7 @@ class _Orders:
         self._templates: dict[str, socket.socket] = {}
 
     def pass_on(self, python: str, request: bytes, descriptors: list[int]) -> None:
-        """If the template has ended, for example because the environment lacks an SDK, nobody answers."""
+        """Order a worker. If the template has ended, for example because an SDK is missing, nothing answers."""
         if python not in self._templates:
             self._templates[python] = _start(python, worker_template.__file__)[1]
         with contextlib.suppress(OSError):
@@ -224,7 +224,7 @@ class _Orders:
             os.close(descriptor)
 
     def forget(self) -> None:
-        """In a process that was forked from this one: its descriptors with these numbers will be other files."""
+        """Detach in a process that was forked from this one: it will reuse the numbers of these descriptors."""
         for each in (self.socket, self.of_hosts, *self._templates.values()):
             each.detach()
 
@@ -295,7 +295,7 @@ def _become_host(output: int, errors: int, orders: int, given: Sequence[int], in
 
 
 def _keep_only(requests: int) -> socket.socket:
-    """Of the sockets and pipes of the process that this one was forked from."""
+    """Close all other sockets and pipes of the process that this one was forked from."""
     _read_nothing()
     os.dup2(requests, 3)
     os.closerange(4, 1 << 10)
@@ -308,7 +308,7 @@ def _read_nothing() -> None:
 
 
 def _import_pytest() -> None:
-    """And what it imports when it starts. It will not warn that it cannot rewrite the assertions of these modules."""
+    """Import pytest and its plugins, without the warning that it cannot rewrite the assertions of these modules."""
     from _pytest.assertion.rewrite import AssertionRewritingHook
     from _pytest.config import default_plugins
 

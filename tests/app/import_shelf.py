@@ -39,6 +39,6 @@ class ImportShelf(MetaPathFinder, Loader):
         return self._everything[spec.name]
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing: it has been executed. The import system has replaced its specification."""
+        """Do nothing: the module has been executed. The import system has replaced its specification."""
         assert module.__spec__ is not None
         module.__spec__ = module.__spec__.loader_state

@@ -146,7 +146,7 @@ class Execution:
         return expected
 
     def apply(self, new, response):
-        """False when the instance has ended."""
+        """Return False if the instance has ended."""
         self.history += new
         self.fed = len(self.history)
         for action in response.actions:
@@ -249,7 +249,7 @@ def _text(past, new):
 
 
 def _read(text):
-    """Without stack traces: they name other frames."""
+    """Remove stack traces, because the frames differ."""
     response = pb.OrchestratorResponse.FromString(base64.b64decode(text))
     for action in response.actions:
         details = action.completeOrchestration.failureDetails if action.HasField("completeOrchestration") else None

@@ -55,7 +55,7 @@ _READ_AT_START = re.compile(r"LANG|LC_|LD_|MALLOC_|SSL_CERT|OTEL_")
 
 
 def can_fork(command: Sequence[str], cwd: str, environment: Mapping[str, str], of_template: Mapping[str, str]) -> bool:
-    """Whether a program is a worker that does all the same as the template before it loads its app."""
+    """Whether a program is a worker that does the same as the template until it loads its app."""
     return (
         can_fork_any(of_template)
         and list(command) == [command[0], str(ENTRY)]
@@ -66,7 +66,7 @@ def can_fork(command: Sequence[str], cwd: str, environment: Mapping[str, str], o
 
 
 def can_fork_any(environ: Mapping[str, str]) -> bool:
-    """Whether this system has what is needed, and no process is measured."""
+    """Whether this system can fork workers, and coverage is not measured."""
     return sys.platform == "linux" and _CLONE is not None and "COVERAGE_PROCESS_CONFIG" not in environ
 
 
@@ -178,7 +178,7 @@ def run_worker() -> None:
 
 
 def end_at_once(code: int) -> NoReturn:
-    """End like the interpreter, but do not take down all that was imported, which takes longer than the start."""
+    """End like the interpreter, but without cleaning up all imported modules, which takes longer than the start."""
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -207,7 +207,7 @@ def fork_template(template: WorkerTemplate) -> socket.socket | None:
 
 
 def end_with(parent: int) -> None:
-    """Let this process be killed when its parent ends, however that ends. The parent has a single thread."""
+    """Have the kernel kill this process when its parent ends for any reason. The parent has a single thread."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)

@@ -46,7 +46,7 @@ def modules() -> tuple[Module, ...]:
 
 @cache
 def _trees() -> dict[Path, ast.Module]:
-    """Millions of objects that stay: the collector of garbage need not look at them, now and later."""
+    """The trees: millions of objects that stay in memory, so they are excluded from garbage collection."""
     gc.collect()
     gc.disable()
     try:

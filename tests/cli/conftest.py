@@ -11,7 +11,7 @@ from durable_host.cli import main
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that is the current one; settings of the machine play no part."""
+    """An empty current folder, without the machine's settings."""
     for name in ("AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME", "CLI_DEBUG", "VIRTUAL_ENV"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("REMOTE_CONTAINERS", "true")  # else a test run in a container is told that it is one
@@ -34,7 +34,7 @@ def func(folder: Path, capfd: pytest.CaptureFixture[str]) -> Func:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`terminal("2", "hello")`: a person sits there and types these lines."""
+    """`terminal("2", "hello")`: standard input is a terminal on which a user types these lines."""
 
     def typed(*lines: str) -> None:
         answers = iter(lines)

@@ -18,7 +18,7 @@ OpenDesk = Callable[..., Desk]
 
 @pytest.fixture(scope="module")
 def sample_host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> Iterator[tuple[Desk, Host]]:
-    """The sample app behind a host, with the desk that started it."""
+    """A host that serves the sample app, and the desk that started it."""
     home = tmp_path_factory.mktemp("sample")
     app = copy_sample(home / "app")
     desk = Desk(home, app, connection_string, hub=new_hub(), shown_hub=SAMPLE_HUB)

@@ -1,12 +1,12 @@
 """Acts as the reader of a page: runs its commands, writes its files, runs its Python, and checks the output.
 
 Commands run in bash, one after the other, in one folder; `cd` and variables last until the end of the page. `func
-start`, `func durable serve` and `make start` run in the background until another start or the end of the page. What the
-page says of ports and of the development account is replaced by free ports and the tests' Azurite. `<id>` is the last
-instance ID that was shown.
+start`, `func durable serve` and `make start` run in the background until another start or the end of the page. The
+page's ports and its development account are replaced by free ports and the tests' Azurite. `<id>` is the last instance
+ID that was shown.
 
-A line of expected output must be found in the output, in the order of the page; `…` stands for anything. Commands that
-only look are typed again until they show it.
+Each expected line must be in the output, in the order of the page; `…` stands for anything. Commands that only read are
+repeated until they show it.
 """
 
 import contextlib
@@ -38,9 +38,9 @@ _ONLY_LOOKS = re.compile(r"(curl (?!.*(-X|-d) )|func durable get-|func doctor|ca
 NEEDS_NO_SHELL = re.compile(
     r"""(func|python -m (?:pytest|unittest)) (?!exec )('[^'\n]*'|"[^"$!`\\\n]*"|[^'"|&;<>()[\]{}$*?!~#`\\\n])*"""
 )
-"""Commands that do not need a shell, and a process that has imported what they need exists."""
+"""Commands that need no shell, and for which there is a process that has imported what they need."""
 _FAILURE = re.compile(r"error DH|\d failed")
-"""In the output that a page expects of a command that fails."""
+"""Found in the expected output of a command that may fail."""
 _INSTANCE = re.compile(r'"(?:id|instanceId)": ?"([^"]+)"')
 _PORTS = ("7071", "7072", "5678", "8080")
 _BASH = """source state
@@ -69,10 +69,10 @@ class Host:
         return "\n".join(self._lines)
 
     def wait_until(self, is_enough: Callable[[str], bool]) -> None:
-        """Until the output is enough; fails with it when it never is."""
+        """Wait until `is_enough` returns true for the output; fail with the output after `LIMIT` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: is_enough(self.output), LIMIT):
-                raise AssertionError(f"the host does not say what it should:\n{self.output}")
+                raise AssertionError(f"the host has not printed the expected lines:\n{self.output}")
 
     def stop(self) -> None:
         if self._process.poll() is None:
@@ -95,10 +95,10 @@ class Host:
 
 
 class Desk:
-    """Where a page is tried out. `folder` is where its first command is typed; `settings` are in its environment.
+    """Follows one page. Its first command runs in `folder`.
 
-    `hub` is the real name of the task hub that the page calls `shown_hub`. With `host` the page's first start is that
-    of a host which runs already. `virtual_env` is the active environment, which apps use.
+    `hub` is the real name of the task hub that the page calls `shown_hub`. If `host` is given, it is already running,
+    and the page's first start uses it. `virtual_env` is the active environment, which apps use.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Desk:
         (home / "folder").write_text(str(folder), "utf-8")
 
     def beside(self, home: Path, host: Host) -> "Desk":
-        """Another desk in the same folder, with the same ports and task hub, for which `host` runs already."""
+        """Another desk in the same folder, with the same ports and task hub, for which `host` is already running."""
         return Desk(
             home,
             self.folder,
@@ -188,7 +188,7 @@ class Desk:
         return host
 
     def _free_port(self) -> str:
-        """One that nobody else gets until the end of the page."""
+        """A free port, reserved until the end of the page."""
         return str(self._reserved.enter_context(reserved("127.0.0.1")))
 
     def _type(self, block: Block, command: Command) -> None:
@@ -205,9 +205,9 @@ class Desk:
             if missing is None or not _ONLY_LOOKS.match(text) or time.monotonic() > deadline:
                 break
             time.sleep(0.1)
-        told = f"{block.place}: $ {command.text}\n{output}\n{self._host_output()}"
-        assert missing is None, f"{missing!r} is not in the output of {told}"
-        assert code == 0 or any(_FAILURE.search(line) for line in command.expected), told
+        report = f"{block.place}: $ {command.text}\n{output}\n{self._host_output()}"
+        assert missing is None, f"{missing!r} is not in the output of {report}"
+        assert code == 0 or any(_FAILURE.search(line) for line in command.expected), report
         if (found := _INSTANCE.search(output)) is not None:
             self._instance = found[1]
 
@@ -259,13 +259,13 @@ class Desk:
 
 
 def patterns_of(expected: tuple[str, ...]) -> list[str]:
-    """One pattern a line of expected output; `…` stands for anything."""
+    """One pattern for each line of expected output; `…` stands for anything."""
     lines = [line.strip() for line in expected if line.strip() not in ("", "…")]
     return [".*?".join(re.escape(part) for part in line.split("…")) for line in lines]
 
 
 def missing_line(output: str, expected: tuple[str, ...]) -> str | None:
-    """The first expected line that the output does not have; None when all are there, in their order."""
+    """The first expected line that is missing from the output; None if all are there, in order."""
     position = 0
     for pattern in patterns_of(expected):
         found = re.compile(pattern).search(output, position)

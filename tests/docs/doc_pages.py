@@ -2,9 +2,9 @@
 
 A marker is a comment on the line above a block:
 
-* `<!-- file: NAME -->`        the reader puts the block into this file
+* `<!-- file: NAME -->`        the reader saves the block as this file
 * `<!-- run -->`               the reader runs the Python in the block
-* `<!-- host says -->`         the host that was started last writes this
+* `<!-- host says -->`         the host that was started last prints this
 * `<!-- not run: REASON -->`   the commands cannot run in a test
 """
 
@@ -26,7 +26,7 @@ _ANCHOR = re.compile(r'<a id="(?P<id>[^"]+)"></a>')
 
 @dataclass(frozen=True)
 class Command:
-    """A line behind `$`, and the output that the page shows below it."""
+    """A line after `$`, and the output that the page shows below it."""
 
     text: str
     expected: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class Block:
         return self.marker == "host says"
 
     def commands(self) -> list[Command]:
-        """The commands of a console block; a line that ends in a backslash goes on in the next one."""
+        """The commands of a console block; a line that ends in a backslash continues on the next line."""
         found: list[tuple[str, list[str]]] = []
         for line in self.text.splitlines():
             if line.startswith("$ "):
@@ -79,7 +79,7 @@ class Block:
 
 @dataclass
 class Row:
-    """One row of a table: its cells, and the heading that it stands below."""
+    """One row of a table: its cells, and the heading above it."""
 
     heading: str
     cells: list[str]
@@ -91,7 +91,7 @@ class Row:
         return found["id"] if found is not None else ""
 
     def code(self, column: int = 0) -> list[str]:
-        """What stands in backticks in a cell."""
+        """The texts in backticks in a cell."""
         return _CODE.findall(self.cells[column])
 
 
@@ -129,7 +129,7 @@ class Page:
         return [found["text"] for _, line in self.lines if (found := _HEADING.match(line)) is not None]
 
     def anchors(self) -> set[str]:
-        """Anchors as GitHub makes them of headings, and those that the page sets itself."""
+        """Anchors that GitHub makes from headings, and those that the page sets itself."""
         texts = (re.sub(r"[^\w\- ]", "", text.lower().replace("`", "")) for text in self.headings())
         return {text.replace(" ", "-") for text in texts} | set(self.own_anchors())
 
@@ -138,7 +138,7 @@ class Page:
         return [found["id"] for _, line in self.lines for found in _ANCHOR.finditer(line)]
 
     def links(self) -> list[tuple[int, str]]:
-        """Targets with the line that they begin in; the text of a link may go on in the next line."""
+        """Targets with the number of the line where the link begins; the text of a link may span lines."""
         text, starts, size = "\n".join(line for _, line in self.lines), list[int](), 0
         for _, line in self.lines:
             starts.append(size)

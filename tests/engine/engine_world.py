@@ -172,7 +172,7 @@ class World:
         return self.states[instance_id]
 
     def drop(self, instance_id: str = "inst1") -> None:
-        """What a host does after a conflict or restart: state and live session are gone."""
+        """Drop state and live session, as a host does after a conflict or a restart."""
         state = self.states.pop(instance_id, None)
         if state is not None and state.execution_id is not None:
             self.code.forget(instance_id, state.execution_id)

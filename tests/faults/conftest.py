@@ -20,7 +20,7 @@ def shared_world(
 
 @pytest.fixture
 def world(shared_world: FaultWorld) -> Iterator[FaultWorld]:
-    """Without rules, before and after."""
+    """The shared world, without rules before and after the test."""
     shared_world.proxy.forget_calls()
     yield shared_world
     shared_world.proxy.clear()

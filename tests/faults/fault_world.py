@@ -37,7 +37,7 @@ LOOK_AGAIN = (0.3, 2.0)
 """Seconds between reads of all rows, which keep Azurite busy: at first, and when nothing changes for long."""
 LIMIT = 90.0
 LONGEST_HIDDEN = 660.0
-"""A message that was received nine times before it could be dealt with is hidden for more than eight minutes, and one
+"""A message that was received nine times before it could be processed is hidden for more than eight minutes, and one
 of a frozen family is received every two seconds."""
 
 EXPECTED: dict[str, Any] = {
@@ -161,7 +161,7 @@ class FaultWorld:
     # Storage, past the proxy
 
     def add_partition_of(self, worker: str) -> None:
-        """A partition beside those of the hub, owned by a worker that never lets go."""
+        """Add a partition to those of the hub, owned by a worker that never releases it."""
         expires_at = SystemClock().now() + 24 * 3600 * TICKS_PER_SECOND
         row = PartitionRow(f"{self.hub.lower()}-control-99", current_owner=worker, expires_at=expires_at)
 
@@ -200,7 +200,7 @@ class FaultWorld:
         return self.of_storage(count)
 
     def wait_until_nothing_comes(self, family: str | None = None) -> None:
-        """Until no message is left, of this family or at all: second copies are hidden for a while."""
+        """Wait until no message is left, of this family or at all: second copies are hidden for a while."""
 
         def left() -> list[Any]:
             known = self.proxy.messages()
@@ -216,7 +216,7 @@ class FaultWorld:
             time.sleep(0.2)
 
     def wait_ends(self, instances: Iterable[str]) -> None:
-        """Until all of these instances are Completed, without a request to the host."""
+        """Wait until all of these instances are Completed, without a request to the host."""
         runs = [Run("", instance) for instance in instances]
 
         def completed() -> bool:
@@ -351,8 +351,8 @@ def activities_in(runs_file: Path) -> Counter[str]:
 
 @contextlib.contextmanager
 def fault_world(azurite: Connection, folder: Path, neighbour: str | None = None) -> Iterator[FaultWorld]:
-    """`neighbour` is the name of another worker, which owns a partition that holds nothing: work of the hub then goes
-    by way of messages.
+    """`neighbour` is the name of another worker, which owns an empty partition, so that the hub's work goes through
+    messages.
     """
     with StorageProxy(azurite) as proxy:
         world = FaultWorld(azurite, proxy, folder)

@@ -84,7 +84,7 @@ class HostFleet(FaultWorld):
         self.start(*hosts)
 
     def stop(self, host: HostProcess) -> None:
-        """Stop it in good order."""
+        """Stop it cleanly."""
         self._take_down([host])
         assert host.stop() == 0, host.output
 
@@ -107,7 +107,7 @@ class HostFleet(FaultWorld):
         return [row.current_owner or "" for row in sorted(self.of_storage(read), key=lambda row: row.queue)]
 
     def wait_owners(self, count: int) -> None:
-        """Wait until the partitions are shared by so many hosts."""
+        """Wait until this number of hosts share the partitions."""
         self._until(lambda: len(set(self.owners())) == count and "" not in self.owners(), f"not {count} owners")
 
     def _until(self, condition: Callable[[], bool], failure: str) -> None:

@@ -96,7 +96,7 @@ def shows_messages(connection: str, hub: str) -> bool:
 
 
 def problems(view: StorageView, messages: QueuedMessages, *, after_a_crash: bool = False) -> list[str]:
-    """What the official backend would stumble over, or what would never go on.
+    """What the official backend could not process, or what would never continue.
 
     After a crash a second copy of a result may lie in its queue. Every worker drops it.
     """

@@ -15,7 +15,7 @@ async def hosts(tmp_path: Path) -> AsyncIterator[Hosts]:
 
 @pytest.fixture
 async def virtual_hosts(tmp_path: Path) -> AsyncIterator[Hosts]:
-    """Hosts whose waits are over at once, for work that comes again after seconds."""
+    """Hosts in virtual time, for work that is retried after seconds."""
     clock = VirtualClock()
     async with clock.auto_advance(), hosts_on(tmp_path / "hub.db", clock) as hosts:
         yield hosts

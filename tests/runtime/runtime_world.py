@@ -227,7 +227,7 @@ class World:
         return json.loads(state.output)
 
     async def until(self, holds: Callable[[], Any]) -> None:
-        """Let everything go on until `holds`."""
+        """Run until `holds` returns true."""
         async with asyncio.timeout(PATIENCE):
             while not holds():  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
@@ -256,7 +256,7 @@ class World:
         )
 
     async def crash(self) -> None:
-        """End like a killed process: nothing is given back, nothing is written."""
+        """End like a killed process: nothing is released, nothing is written."""
         main = self.runtime._main
         assert main is not None
         self.runtime._main = None

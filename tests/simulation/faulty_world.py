@@ -75,7 +75,7 @@ class Simulation:
             return states
 
     async def _settle(self, host: Host) -> None:
-        """No more faults: what is left in the queues must go by itself."""
+        """Stop all faults. The remaining messages must then be processed."""
         host = await self._restart(host, faults=NO_FAULTS)
         await self.clock.sleep(STRAGGLERS_GONE_AFTER)
         self.left_behind: list[tuple[Any, ...]] = await host.hub._database.run(
@@ -100,7 +100,7 @@ class Simulation:
         return Host(hub, faulty, runtime, DurableClient(hub, code, options, self.clock))
 
     async def _restart(self, host: Host, faults: Faults | None = None) -> Host:
-        """The process ended, however far it was; another one begins."""
+        """End the process at any point, and start another one."""
         main, host.runtime._main = host.runtime._main, None
         assert main is not None
         main.cancel()

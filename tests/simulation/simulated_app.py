@@ -32,7 +32,7 @@ class SimulatedApp:
         self._orchestrators = {function.__name__: df.Orchestrator.create(function) for function in ORCHESTRATORS}
 
     def restarted(self) -> None:
-        """The process began anew: no live sessions."""
+        """The process was restarted: there are no live sessions."""
         self._sessions = OrchestrationSessions()
         self._running.clear()
 

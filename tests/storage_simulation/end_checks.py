@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def check(world: "World") -> None:
-    """Complain about all that is wrong."""
+    """Report everything that is wrong."""
     for problem in hub_oracles.after_clean_stop(world.hub, world.is_served):
         world.complain(f"in the end: {problem}")
     for driver in world.drivers:
@@ -48,7 +48,7 @@ class _Replaying:
 
 
 async def _replay(world: "World", instance_id: str, history: list[Row]) -> None:
-    """The real SDK has to decide again what the history says."""
+    """Check that the real SDK makes the same decisions as the history."""
     events = [read_row(read_entity(dict(row))) for row in history if not row.get("InputBlobName")]
     if not events or len(events) < len(history):  # Purged from outside, or too large for the row.
         return

@@ -131,7 +131,7 @@ class InstanceDriver:
                 await asyncio.sleep(5.0)
 
     async def _insist(self, what: str, work: Callable[[DurableClient], Awaitable[Any]]) -> bool:
-        """Ask until it is acknowledged; False when it cannot be done any more."""
+        """Repeat the request until it is acknowledged; False if it is no longer possible."""
         while True:
             try:
                 await self._world.ask(what, self.id, work)

@@ -136,11 +136,11 @@ class SimulatedHost:
         return task.result()
 
     def spare(self) -> None:
-        """It is not killed any more."""
+        """Do not kill this host any more."""
         self._death = None
 
     def kill(self) -> None:
-        """As `kill -9`: of what is under way on the network, some arrives and some does not."""
+        """Die as by `kill -9`: some requests on the network still arrive, others do not."""
         if self.is_dead:
             return
         self.is_dead = True

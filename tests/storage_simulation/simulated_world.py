@@ -35,7 +35,7 @@ _EMPTY_PATIENCE = 120.0
 
 @dataclass
 class Outcome:
-    """What a run told. `problems` is empty when all is right."""
+    """The result of a run. `problems` is empty if everything is right."""
 
     seed: int
     plan: Plan
@@ -134,7 +134,7 @@ class World:
         """A request has changed the storage."""
 
     async def ask(self, what: str, instance_id: str, work: Callable[[DurableClient], Awaitable[T]]) -> T:
-        """Have a client of some host do something. Raises what it raises, and HostDied."""
+        """Have a client of one of the hosts do something. Raises its errors, and HostDied."""
         host = await self._some_host()
         self.note(host.name, "ASKED", f"{what} {instance_id}")
         try:
@@ -155,7 +155,7 @@ class World:
     # The run
 
     async def live(self) -> None:
-        """All of it."""
+        """Run the whole simulation."""
         self._loop.on_task = adopt_by_current_host
         plan = self.plan
         async with asyncio.TaskGroup() as group:
@@ -221,7 +221,7 @@ class World:
                 await asyncio.sleep(self.random.choice((0.0, 0.0, 1.0, 20.0)))
 
     async def _life(self, host: SimulatedHost) -> None:
-        """Until the host has died or stopped."""
+        """Run a host until it has died or stopped."""
         random, plan = self.random, self.plan
         restless = random.random() < plan.restlessness
         until = self._loop.time() + (random.uniform(1.0, 25.0) if restless else float("inf"))
@@ -249,7 +249,7 @@ class World:
         waiting.cancel()
 
     async def _chaos(self) -> None:
-        """What befalls the hub as a whole; then calm."""
+        """Disturb the hub as a whole, then stop."""
         random, plan, foreign = self.random, self.plan, None
         if plan.mode == "foreign":
             foreign = asyncio.ensure_future(hub_chaos.foreign_worker(self))
@@ -278,7 +278,7 @@ class World:
                 host.spare()
 
     async def _stop_midway(self) -> None:
-        """Stop all hosts cleanly and without faults, look at what they leave, and let them begin again."""
+        """Stop all hosts cleanly and without faults, check what they leave, and start them again."""
         if self.is_calm.is_set():
             return
         self.faults.paused = True

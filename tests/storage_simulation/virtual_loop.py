@@ -25,15 +25,15 @@ START = 1_714_735_845.0
 
 
 class NothingCanHappen(Exception):
-    """Everybody waits for something that no timer and no request will bring."""
+    """Every task waits for something that no timer and no request will cause."""
 
 
 class TimeStandsStill(Exception):
-    """Something goes on and on without waiting."""
+    """A task runs forever without waiting."""
 
 
 class _Time:
-    """In the place of a selector: waits for nothing but time, which passes at once."""
+    """Replaces the selector: it waits only for time, which passes immediately."""
 
     def __init__(self, busy: Callable[[], str]) -> None:
         self._busy = busy
@@ -77,7 +77,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.set_task_factory(_make_task)
 
     def _busy(self) -> str:
-        """Where the tasks are that go on and on."""
+        """Where the tasks are that run forever."""
         found: set[str] = set()
         for handle in self._ready:
             task = getattr(handle._callback, "__self__", None)
@@ -91,13 +91,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self._selector.now
 
     def _process_events(self, events: list[Any]) -> None:
-        """There are none."""
+        """Do nothing: there are no events."""
 
     def _write_to_self(self) -> None:
-        """Nobody else calls this loop."""
+        """Do nothing: no other thread calls this loop."""
 
     def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
-        """At once and in this thread."""
+        """Run it immediately, in this thread."""
         future = self.create_future()
         try:
             future.set_result(func(*args))

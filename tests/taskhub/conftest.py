@@ -39,7 +39,7 @@ class Bench:
         return hub
 
     async def crash(self, hub: TaskHub) -> None:
-        """As if the process had ended: nothing is finished, nothing given back."""
+        """End as if the process had died: nothing is finished, nothing is released."""
         self._opened.remove(hub)
         if isinstance(hub, SqliteTaskHub):
             await hub.close()
@@ -84,7 +84,7 @@ class Bench:
 
 @pytest.fixture(autouse=True)
 def _clock_of_the_machine() -> Iterator[None]:
-    """Let no test find the clock where an earlier one has left it."""
+    """Reset the clock, which an earlier test may have moved."""
     yield
     clock.return_to_now()
 

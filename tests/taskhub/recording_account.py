@@ -1,4 +1,4 @@
-"""A storage account that records every request and can stop answering after the n-th one: a sudden death."""
+"""A storage account that records every request and can stop answering after the n-th one, as in a crash."""
 
 import asyncio
 from collections.abc import Callable
@@ -94,7 +94,7 @@ class Recorder:
 
 
 async def kill(hub: AzureTaskHub, account: RecordingAccount | None = None) -> None:
-    """End a hub's worker role as `kill -9` would: nothing is given back, nothing more is written to `account`."""
+    """End a hub's worker role as `kill -9` would: nothing is released, and nothing more is written to `account`."""
     if account is not None:
         account.fail_after(0)
     worker = hub._worker

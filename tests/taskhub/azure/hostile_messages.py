@@ -1,4 +1,4 @@
-"""Queue messages that nobody should send: the golden ones with members replaced, and plain garbage."""
+"""Invalid queue messages: the golden ones with members replaced, and plain garbage."""
 
 import json
 from collections.abc import Iterator
