@@ -17,7 +17,7 @@ import contextlib
 import re
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from urllib.parse import parse_qsl, urlsplit
@@ -29,10 +29,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from bench.storage_calls import CallReader, Kind, StorageCall
+from bench.storage_rules import PATIENCE, Delay, Fail, Freeze, Hold, Repeat, Rule
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount, StorageError, queue_xml
 
-PATIENCE = 60.0
 KEPT_BACK = 3600.0
 _MESSAGE = re.compile(rb"<QueueMessage>.*?</QueueMessage>", re.DOTALL)
 _CONNECTION_HEADERS = ("Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length", "Expect")
@@ -51,116 +51,13 @@ _CODES = {
 
 
 @dataclass(frozen=True)
-class Fail:
-    """Answer `status` (0: cut the connection) instead of sending the request, or `after` it has taken effect."""
+class _Service:
+    """A service of Azurite. Its paths begin with `account`."""
 
-    status: int = 500
-    after: bool = False
-    code: str = ""
-
-
-@dataclass(frozen=True)
-class Repeat:
-    """Send the request twice and return the second answer, like a transport that lost the first one."""
-
-
-@dataclass(frozen=True)
-class Delay:
-    """Send the request later."""
-
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Hold:
-    """Hold the request, before or `after` it has taken effect, until the rule is lifted. Then cut the connection."""
-
-    after: bool = False
-
-
-@dataclass(frozen=True)
-class Freeze:
-    """Block all calls of the family from this call until `thaw`. The call itself takes effect only with `after`.
-    The storage is then as if the process had died at this call. The answer is 503, but 404 for deletes and renewals of
-    messages, because a host that retries them cannot process others. Messages of the family are withheld: a host that
-    receives them repeatedly would increase their dequeue counts and thereby their delays.
-    """
-
-    after: bool = False
-
-
-Action = Fail | Repeat | Delay | Hold | Freeze
-
-
-class Rule:
-    """Applies `action` to `times` calls (None: all, until `lift`) after skipping the first `skip` that match.
-
-    A call matches by its kind, the family of its instances, the end of its place, the event of its message, and
-    `condition`; None matches any. `call` is the last call that it was applied to, `hits` is the number of such calls.
-    """
-
-    def __init__(
-        self,
-        action: Action,
-        *,
-        kind: Kind | None = None,
-        family: str | None = None,
-        place: str = "",
-        event: str | None = None,
-        condition: Callable[[StorageCall], bool] | None = None,
-        skip: int = 0,
-        times: int | None = 1,
-    ) -> None:
-        self.action = action
-        self.family = family
-        self.hits = 0
-        self.call: StorageCall | None = None
-        self._kind = kind
-        self._place = place
-        self._event = event
-        self._condition = condition
-        self._skip = skip
-        self._left = times
-        self._lifted = threading.Event()
-        self._changed = threading.Condition()
-
-    def applies(self, call: StorageCall) -> bool:
-        """Whether the action applies to this call. Counts the matching call."""
-        if self._lifted.is_set() or self._left == 0:
-            return False
-        if self._kind not in (None, call.kind) or self._event not in (None, call.event):
-            return False
-        if self.family is not None and self.family not in call.families:
-            return False
-        if not call.place.endswith(self._place) or (self._condition is not None and not self._condition(call)):
-            return False
-        if self._skip:
-            self._skip -= 1
-            return False
-        if self._left is not None:
-            self._left -= 1
-        return True
-
-    def hit(self, call: StorageCall) -> None:
-        """Record that the action was applied."""
-        with self._changed:
-            self.call = call
-            self.hits += 1
-            self._changed.notify_all()
-
-    def wait(self, hits: int = 1, limit: float = PATIENCE) -> None:
-        """Wait until the action was applied `hits` times. Fails after `limit` seconds."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: self.hits >= hits, limit):
-                raise AssertionError(f"{self.action} was applied {self.hits} times, not {hits}")
-
-    def lift(self) -> None:
-        """Stop applying the rule and release the requests that it holds."""
-        self._lifted.set()
-
-    @property
-    def is_lifted(self) -> bool:
-        return self._lifted.is_set()
+    name: str
+    netloc: str
+    account: str
+    session: aiohttp.ClientSession
 
 
 class StorageProxy:
@@ -265,7 +162,9 @@ class StorageProxy:
             for service in ("blob", "queue", "table"):
                 target = urlsplit(getattr(self._azurite, f"{service}_endpoint"))
                 runner = web.ServerRunner(
-                    web.Server(self._handler(service, target.netloc, target.path, session), keepalive_timeout=600),
+                    web.Server(
+                        self._handler(_Service(service, target.netloc, target.path, session)), keepalive_timeout=600
+                    ),
                     shutdown_timeout=1.0,
                 )
                 await runner.setup()
@@ -280,41 +179,45 @@ class StorageProxy:
             for runner in runners:
                 await runner.cleanup()
 
-    def _handler(self, service: str, netloc: str, account: str, session: aiohttp.ClientSession):
+    def _handler(self, service: "_Service") -> Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]:
         async def handle(request: web.BaseRequest) -> web.StreamResponse:
             body = await request.content.read()
-            path = request.raw_path.partition("?")[0].removeprefix(account)
-            query = dict(parse_qsl(request.raw_path.partition("?")[2], keep_blank_values=True))
-            call = self._reader.read(service, request.method, path, query, body)
-
-            async def forward() -> web.Response:
-                headers = CIMultiDict(request.headers)
-                for name in _CONNECTION_HEADERS:
-                    headers.popall(name, None)
-                if body or "Content-Length" in request.headers:
-                    headers["Content-Length"] = str(len(body))
-                url = URL(f"http://{netloc}{request.raw_path}", encoded=True)
-                async with session.request(
-                    request.method, url, headers=headers, data=body or None, allow_redirects=False
-                ) as answer:
-                    content = await answer.read()
-                    self.calls.append(call)
-                    if answer.status < 300:
-                        self._reader.learn(call, path, content)
-                        if self._frozen and call.kind is Kind.GET_MESSAGES:
-                            content = await self._without_frozen(call.place, content)
-                    kept = CIMultiDict(answer.headers)
-                    for name in ("Connection", "Keep-Alive", "Transfer-Encoding"):
-                        kept.popall(name, None)
-                    if request.method != "HEAD":
-                        kept.popall("Content-Length", None)
-                    return web.Response(status=answer.status, reason=answer.reason, headers=kept, body=content)
-
-            return await self._answer(request, service, call, forward)
+            raw_path, _, query = request.raw_path.partition("?")
+            path = raw_path.removeprefix(service.account)
+            parameters = dict(parse_qsl(query, keep_blank_values=True))
+            call = self._reader.read(service.name, request.method, path, parameters, body)
+            return await self._answer(request, service.name, call, lambda: self._forward(request, body, service, call))
 
         return handle
 
-    async def _answer(self, request: web.BaseRequest, service: str, call: StorageCall, forward) -> web.StreamResponse:
+    async def _forward(
+        self, request: web.BaseRequest, body: bytes, service: "_Service", call: StorageCall
+    ) -> web.Response:
+        headers = CIMultiDict(request.headers)
+        for name in _CONNECTION_HEADERS:
+            headers.popall(name, None)
+        if body or "Content-Length" in request.headers:
+            headers["Content-Length"] = str(len(body))
+        url = URL(f"http://{service.netloc}{request.raw_path}", encoded=True)
+        async with service.session.request(
+            request.method, url, headers=headers, data=body or None, allow_redirects=False
+        ) as answer:
+            content = await answer.read()
+            self.calls.append(call)
+            if answer.status < 300:
+                self._reader.learn(call, request.raw_path.partition("?")[0].removeprefix(service.account), content)
+                if self._frozen and call.kind is Kind.GET_MESSAGES:
+                    content = await self._without_frozen(call.place, content)
+            kept = CIMultiDict(answer.headers)
+            for name in ("Connection", "Keep-Alive", "Transfer-Encoding"):
+                kept.popall(name, None)
+            if request.method != "HEAD":
+                kept.popall("Content-Length", None)
+            return web.Response(status=answer.status, reason=answer.reason, headers=kept, body=content)
+
+    async def _answer(
+        self, request: web.BaseRequest, service: str, call: StorageCall, forward: Callable[[], Awaitable[web.Response]]
+    ) -> web.StreamResponse:
         if self._frozen and call.families & self._frozen:
             settles = call.kind in (Kind.DELETE_MESSAGE, Kind.UPDATE_MESSAGE)
             return _failure(service, 404, "MessageNotFound") if settles else _failure(service, 503)

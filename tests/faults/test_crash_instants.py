@@ -11,7 +11,7 @@ from fault_world import EXPECTED, FaultWorld, Run
 from host_process import until
 
 from bench.storage_calls import Kind
-from bench.storage_proxy import Action, Fail, Hold, Repeat, Rule
+from bench.storage_rules import Action, Fail, Hold, Repeat, Rule
 
 pytestmark = pytest.mark.timeout(1200)
 

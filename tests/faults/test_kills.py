@@ -6,7 +6,7 @@ import pytest
 from fault_world import EXPECTED, FaultWorld, Run
 
 from bench.storage_calls import PERIODIC, Kind
-from bench.storage_proxy import Freeze, Rule
+from bench.storage_rules import Freeze, Rule
 
 FROZEN_AT_ONCE = 120
 READS = frozenset((Kind.ROW_READ, Kind.ROW_QUERY, Kind.HISTORY_READ, Kind.SENTINELS, Kind.BLOB_GET))

@@ -8,7 +8,7 @@ import pytest
 from fault_world import EXPECTED, FaultWorld, Run
 
 from bench.storage_calls import PERIODIC, Kind, StorageCall
-from bench.storage_proxy import Action, Fail, Rule
+from bench.storage_rules import Action, Fail, Rule
 
 pytestmark = pytest.mark.timeout(1500)
 

@@ -7,7 +7,8 @@ import pytest
 from azure.storage.blob.aio import BlobServiceClient
 
 from bench.storage_calls import Kind, StorageCall
-from bench.storage_proxy import Delay, Fail, Freeze, Hold, Repeat, Rule, StorageProxy
+from bench.storage_proxy import StorageProxy
+from bench.storage_rules import Delay, Fail, Freeze, Hold, Repeat, Rule
 from durable_host.config.connection import Connection
 from durable_host.durable.model.events import EventRaised, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
