@@ -229,53 +229,74 @@ class _Orders:
             each.detach()
 
 
-def _serve(requests: socket.socket, workers: WorkerTemplate, orders: _Orders) -> dict[str, Any] | None:
-    """Fork a host for each request, and tell when it ends. Returns in the hosts, and None when there is nothing to do:
-    at the end of the tests, which is also that of the hosts that still run, and in workers that have ended.
-    """
-    template = os.getpid()
-    ends: dict[int, tuple[int, int]] = {}  # by the descriptor of the process: its id, and where to tell its exit code
-    poll = select.poll()
-    poll.register(requests, select.POLLIN)
-    poll.register(orders.socket, select.POLLIN)
-    while True:
-        for descriptor, _ in poll.poll():
-            if descriptor in ends:
-                poll.unregister(descriptor)
-                pid, ended = ends.pop(descriptor)
-                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                with contextlib.suppress(BrokenPipeError):
-                    os.write(ended, str(code).encode())
-                os.close(ended)
-                os.close(descriptor)
-                continue
-            source = requests if descriptor == requests.fileno() else orders.socket
-            text, descriptors, _, _ = socket.recv_fds(source, MOST_BYTES, 4)
-            if not text:
-                return None
-            request = json.loads(text)
-            if request and "python" in request:
-                orders.pass_on(request["python"], text, descriptors)
-                continue
-            if not (pid := os.fork() if request else fork_sibling()):
-                requests.detach()
-                of_hosts = orders.of_hosts.fileno()
-                orders.forget()
-                if request:
-                    end_with(template)
-                    _become_host(descriptors[0], descriptors[2], of_hosts, descriptors[3:], request["inherited"])
+class _Server:
+    """Forks a host for each request, and reports when it ends."""
+
+    def __init__(self, requests: socket.socket, workers: WorkerTemplate, orders: _Orders) -> None:
+        self._template = os.getpid()
+        self._requests = requests
+        self._workers = workers
+        self._orders = orders
+        self._ends: dict[int, tuple[int, int]] = {}
+        """By the descriptor of a process: its ID, and the descriptor to which its exit code is written."""
+        self._poll = select.poll()
+        self._poll.register(requests, select.POLLIN)
+        self._poll.register(orders.socket, select.POLLIN)
+
+    def serve(self) -> dict[str, Any] | None:
+        """Serve until the tests end, which also ends the hosts that are still running.
+
+        Returns the request in each host, and None in workers that have ended and at the end of the tests.
+        """
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor in self._ends:
+                    self._report_end(descriptor)
+                    continue
+                source = self._requests if descriptor == self._requests.fileno() else self._orders.socket
+                text, descriptors, _, _ = socket.recv_fds(source, MOST_BYTES, 4)
+                if not text:
+                    return None
+                request = json.loads(text)
+                if request and "python" in request:
+                    self._orders.pass_on(request["python"], text, descriptors)
+                elif pid := os.fork() if request else fork_sibling():
+                    self._watch(pid, descriptors, is_host=bool(request))
                 else:
-                    workers.serve(_keep_only(descriptors[0]))
-                    run_worker()
-                return request
-            os.close(descriptors[0])
-            if request:
-                for descriptor in descriptors[2:]:
-                    os.close(descriptor)
-                process = os.pidfd_open(pid)
-                ends[process] = pid, descriptors[1]
-                poll.register(process, select.POLLIN)
-            requests.send(str(pid).encode())
+                    self._become(request, descriptors)
+                    return request
+
+    def _report_end(self, process: int) -> None:
+        self._poll.unregister(process)
+        pid, ended = self._ends.pop(process)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with contextlib.suppress(BrokenPipeError):
+            os.write(ended, str(code).encode())
+        os.close(ended)
+        os.close(process)
+
+    def _watch(self, pid: int, descriptors: Sequence[int], *, is_host: bool) -> None:
+        """In the template: answer the request, and wait for the end of a host."""
+        os.close(descriptors[0])
+        if is_host:
+            for descriptor in descriptors[2:]:
+                os.close(descriptor)
+            process = os.pidfd_open(pid)
+            self._ends[process] = pid, descriptors[1]
+            self._poll.register(process, select.POLLIN)
+        self._requests.send(str(pid).encode())
+
+    def _become(self, request: dict[str, Any] | None, descriptors: Sequence[int]) -> None:
+        """In the new process: become a host, or serve as a template of workers until there is no more to do."""
+        self._requests.detach()
+        of_hosts = self._orders.of_hosts.fileno()
+        self._orders.forget()
+        if request:
+            end_with(self._template)
+            _become_host(descriptors[0], descriptors[2], of_hosts, descriptors[3:], request["inherited"])
+        else:
+            self._workers.serve(_keep_only(descriptors[0]))
+            run_worker()
 
 
 def _become_host(output: int, errors: int, orders: int, given: Sequence[int], inherited: Sequence[int]) -> None:
@@ -332,7 +353,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=os.dup(0)) as requests:
-        request = _serve(requests, template, _Orders())
+        request = _Server(requests, template, _Orders()).serve()
     if request is None:
         return
     workers = fork_template(template)
@@ -345,6 +366,10 @@ def main() -> None:
     )
     if request["program"] == "pytest":  # it starts workers in another thread
         forked_workers.prepare()
+    _run_program(request)
+
+
+def _run_program(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
