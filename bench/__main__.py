@@ -48,6 +48,21 @@ RESULTS = BUILD / "bench"
 
 
 def main() -> None:
+    options = _options()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if options.plain_workers:
+            tables = asyncio.run(_plain_workers(folder, options.rounds))
+        elif options.ceilings or options.node or options.dotnet or options.retention:
+            tables = _on_azurite(folder, options)
+        else:
+            compare(folder, options)
+            return
+    for table in tables:
+        Console(width=140).print(table)
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=2, help="how often the scenarios are run (best counts)")
     parser.add_argument("--small", action="store_true", help="only a little of each scenario, to see that all work")
@@ -56,40 +71,40 @@ def main() -> None:
     parser.add_argument("--on-disk", action="store_true", help="let Azurite keep its data on disk")
     parser.add_argument("--plain-workers", action="store_true", help="only the rows of plain workers")
     parser.add_argument("--node", action="store_true", help="only the rows of Node.js beside Python")
-    parser.add_argument("--retention", action="store_true", help="only the host beside a purge in the background")
+    parser.add_argument("--retention", action="store_true", help="only the host beside a background purge")
     parser.add_argument("--dotnet", action="store_true", help="only the rows of .NET isolated apps")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        if not (options.ceilings or options.plain_workers or options.node or options.dotnet or options.retention):
-            compare(Path(folder), options)
-            return
-        if options.plain_workers:
-            table = Table("scenario", "host", "beside", "ratio", title="func durable serve on SQLite")
-            asyncio.run(plain_workers.measure(table, Path(folder), options.rounds, Console(stderr=True).print))
-            Console(width=140).print(table)
-            return
-        data_dir = Path(folder) / "azurite" if options.on_disk else None
-        connection = free_connection()
-        azurite = start_azurite(connection, data_dir=data_dir)
-        try:
-            if options.node:
-                table = Table("scenario", "Node.js", "Python", "ratio", title="Node.js beside Python on Azurite")
-                say = Console(stderr=True).print
-                asyncio.run(node_apps.measure(table, connection_string(connection), Path(folder), ENVIRONMENTS, say))
-            elif options.dotnet:
-                table = Table("scenario", "host", "goal", "ratio", title=".NET isolated apps on Azurite")
-                say = Console(stderr=True).print
-                asyncio.run(dotnet_apps.measure(table, connection_string(connection), Path(folder), say))
-            elif options.retention:
-                say = Console(stderr=True).print
-                *others, table = asyncio.run(retention.measure(connection, Path(folder), options.rounds, say))
-                for other in others:
-                    Console(width=140).print(other)
-            else:
-                table = asyncio.run(measure(connection, Path(folder) / "went-on.txt", options.rounds))
-        finally:
-            azurite.stop()
-    Console(width=140).print(table)
+    return parser.parse_args()
+
+
+async def _plain_workers(folder: Path, rounds: int) -> list[Table]:
+    table = Table("scenario", "host", "beside", "ratio", title="func durable serve on SQLite")
+    await plain_workers.measure(table, folder, rounds, Console(stderr=True).print)
+    return [table]
+
+
+def _on_azurite(folder: Path, options: argparse.Namespace) -> list[Table]:
+    """The tables of the chosen measurement, on an Azurite that it starts."""
+    connection = free_connection()
+    azurite = start_azurite(connection, data_dir=folder / "azurite" if options.on_disk else None)
+    try:
+        return asyncio.run(_chosen(connection, folder, options))
+    finally:
+        azurite.stop()
+
+
+async def _chosen(connection: Connection, folder: Path, options: argparse.Namespace) -> list[Table]:
+    say = Console(stderr=True).print
+    if options.node:
+        table = Table("scenario", "Node.js", "Python", "ratio", title="Node.js beside Python on Azurite")
+        await node_apps.measure(table, connection_string(connection), folder, ENVIRONMENTS, say)
+        return [table]
+    if options.dotnet:
+        table = Table("scenario", "host", "goal", "ratio", title=".NET isolated apps on Azurite")
+        await dotnet_apps.measure(table, connection_string(connection), folder, say)
+        return [table]
+    if options.retention:
+        return [*await retention.measure(connection, folder, options.rounds, say)]
+    return [await measure(connection, folder / "went-on.txt", options.rounds)]
 
 
 def compare(folder: Path, options: argparse.Namespace) -> None:
@@ -182,37 +197,32 @@ async def measure_durable(
         say(f"fan-out of {ACTIVITIES} ...")
         _, ceiling = await bare.on_bare_hub(connection, lambda hub: bare.fan_out(hub, ACTIVITIES))
         seconds = await scenarios.fan_out(client, ACTIVITIES, run)
-        table.add_row(
-            f"{prefix}fan-out of {ACTIVITIES} activities",
-            f"{ACTIVITIES / seconds:.0f} activities/s",
-            f"{ACTIVITIES / ceiling:.0f} activities/s",
-            f"{ceiling / seconds:.2f}",
-        )
+        _add_rates(table, f"{prefix}fan-out of {ACTIVITIES} activities", ACTIVITIES, "activities", seconds, ceiling)
         say(f"{INSTANCES} orchestrations of {STEPS} activities ...")
         _, ceiling = await bare.on_bare_hub(connection, lambda hub: bare.sequences(hub, INSTANCES, STEPS))
         seconds = await scenarios.sequences(client, INSTANCES, STEPS, run)
-        table.add_row(
-            f"{prefix}{INSTANCES} orchestrations of {STEPS} activities",
-            f"{INSTANCES / seconds:.1f} orchestrations/s",
-            f"{INSTANCES / ceiling:.1f} orchestrations/s",
-            f"{ceiling / seconds:.2f}",
-        )
+        title = f"{prefix}{INSTANCES} orchestrations of {STEPS} activities"
+        _add_rates(table, title, INSTANCES, "orchestrations", seconds, ceiling)
     say(f"{EVENTS} external events ...")
-    bare_latencies, _ = await bare.on_bare_hub(connection, lambda hub: bare.events(hub, EVENTS))
-    latencies = await scenarios.events(client, EVENTS, log)
-    for share in (0.5, 0.99):
-        reached = scenarios.percentile(latencies, share) * 1000
-        floor = scenarios.percentile(bare_latencies, share) * 1000
-        table.add_row(
-            f"{prefix}external event, 202 to code going on, p{share * 100:.0f}",
-            f"{reached:.1f} ms",
-            f"{floor:.1f} ms",
-            f"{reached / floor:.2f}",
-        )
+    floors, _ = await bare.on_bare_hub(connection, lambda hub: bare.events(hub, EVENTS))
+    _add_latencies(table, prefix, await scenarios.events(client, EVENTS, log), floors)
     say(f"a chain of {CHAIN} activities ...")
     first, last = await scenarios.chain(client, CHAIN)
     table.add_row(f"{prefix}chain of {CHAIN}: a step of the first 50", f"{first:.1f} ms", "", "")
     table.add_row(f"{prefix}chain of {CHAIN}: a step of the last 50", f"{last:.1f} ms", "", f"{last / first:.2f}")
+
+
+def _add_rates(table: Table, title: str, count: int, unit: str, seconds: float, ceiling: float) -> None:
+    """Add the rate at which the host did `count` of something in `seconds`, and the rate of the bare requests."""
+    rates = [f"{figures.short(count / duration)} {unit}/s" for duration in (seconds, ceiling)]
+    table.add_row(title, *rates, f"{ceiling / seconds:.2f}")
+
+
+def _add_latencies(table: Table, prefix: str, latencies: list[float], floors: list[float]) -> None:
+    for share in (0.5, 0.99):
+        reached, floor = (scenarios.percentile(each, share) * 1000 for each in (latencies, floors))
+        title = f"{prefix}external event, 202 to code going on, p{share * 100:.0f}"
+        table.add_row(title, f"{reached:.1f} ms", f"{floor:.1f} ms", f"{reached / floor:.2f}")
 
 
 async def measure_throughput(
