@@ -91,9 +91,20 @@ def of_history(instance_id: str, history: list[Row], sent: Counter[str], spare: 
     """What is wrong in one history. `sent` counts the events that clients sent, by value; `spare` is how many rows were
     doubled from outside.
     """
-    doubles: list[str] = []
-    tasks: Counter[Any] = Counter()
-    timers: dict[Any, Any] = {}
+    for problem in (*_wrong_results(history), *_wrong_timers(history)):
+        yield f"{instance_id}: {problem}"
+    bounds = [
+        row["EventType"] for row in history if row["EventType"] in ("OrchestratorStarted", "OrchestratorCompleted")
+    ]
+    if ("OrchestratorStarted", "OrchestratorStarted") in pairwise(bounds):
+        yield f"{instance_id}: an episode begins before the previous one ends"
+    doubles = list(_doubles(history, sent))
+    if len(doubles) > spare:
+        yield f"{instance_id}: recorded twice: {', '.join(doubles)}"
+
+
+def _wrong_results(history: list[Row]) -> Iterator[str]:
+    """Results of tasks that are not of their kind."""
     rows = _rows_by_type(history)
     scheduled = {row["EventId"] for row in rows.get("TaskScheduled", ())}
     children = {row["EventId"] for row in rows.get("SubOrchestrationInstanceCreated", ())}
@@ -101,35 +112,41 @@ def of_history(instance_id: str, history: list[Row], sent: Counter[str], spare: 
         kind = row["EventType"]
         if kind in _COMPLETIONS or kind in _CHILD_ENDS:
             number = row["TaskScheduledId"]
-            tasks[number] += 1
-            if tasks[number] > 1:
-                doubles.append(f"{kind} of task {number}")
             if "Rewound" not in str(row) and number not in (scheduled if kind in _COMPLETIONS else children):
-                yield f"{instance_id}: {kind} answers task {number}, which is not of its kind"
-        elif kind == "TimerCreated":
-            timers[row["EventId"]] = row["FireAt"]
-        elif kind == "TimerFired":
+                yield f"{kind} answers task {number}, which is not of its kind"
+
+
+def _wrong_timers(history: list[Row]) -> Iterator[str]:
+    """Timers that fired with the due time of another one."""
+    due: dict[Any, Any] = {}
+    for row in history:
+        if row["EventType"] == "TimerCreated":
+            due[row["EventId"]] = row["FireAt"]
+        elif row["EventType"] == "TimerFired" and due.get(row["TimerId"]) != row["FireAt"]:
             number = row["TimerId"]
-            tasks["timer", number] += 1
-            if tasks["timer", number] > 1:
-                doubles.append(f"TimerFired of timer {number}")
-            if timers.get(number) != row["FireAt"]:
-                yield f"{instance_id}: timer {number} of {timers.get(number)} fired as that of {row['FireAt']}"
+            yield f"timer {number} of {due.get(number)} fired as that of {row['FireAt']}"
+
+
+def _doubles(history: list[Row], sent: Counter[str]) -> Iterator[str]:
+    """What the history records more often than it happened."""
+    seen: Counter[Any] = Counter()
+    for row in history:
+        kind, most = row["EventType"], 1
+        if kind in _COMPLETIONS or kind in _CHILD_ENDS:
+            key, text = row["TaskScheduledId"], f"{kind} of task {row['TaskScheduledId']}"
+        elif kind == "TimerFired":
+            key, text = ("timer", row["TimerId"]), f"TimerFired of timer {row['TimerId']}"
         elif kind == "EventRaised":
             value = _json(row.get("Input"))
             is_from_outside = isinstance(value, str) and "#" in value
-            text = value if is_from_outside else str(row.get("Name"))
-            tasks["event", text] += 1
-            most = max(1, sent[text]) if is_from_outside else 1
-            if tasks["event", text] > most:
-                doubles.append(f"EventRaised {text}")
-    bounds = [
-        row["EventType"] for row in history if row["EventType"] in ("OrchestratorStarted", "OrchestratorCompleted")
-    ]
-    if ("OrchestratorStarted", "OrchestratorStarted") in pairwise(bounds):
-        yield f"{instance_id}: an episode begins before the one before it ends"
-    if len(doubles) > spare:
-        yield f"{instance_id}: recorded twice: {', '.join(doubles)}"
+            name = value if is_from_outside else str(row.get("Name"))
+            key, text = ("event", name), f"EventRaised {name}"
+            most = max(1, sent[name]) if is_from_outside else 1
+        else:
+            continue
+        seen[key] += 1
+        if seen[key] > most:
+            yield text
 
 
 def _rows_by_type(history: list[Row]) -> dict[str, list[Row]]:
