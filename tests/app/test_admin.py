@@ -198,7 +198,7 @@ def test_the_warm_up_route_runs_the_warm_up_function_and_waits_for_it(host: Host
     until(lambda: len([line for line in host.lines if line.endswith("warm")]) > before, host=host)
 
 
-def test_a_failure_is_told_with_its_stack(host: HostProcess) -> None:
+def test_a_failure_is_reported_with_its_stack(host: HostProcess) -> None:
     told = invoke(host, "fails")
     assert (told["status"], told["error"]) == ("Failed", "ValueError: boom")
     assert "in fails" in told["stack"]

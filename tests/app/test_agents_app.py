@@ -88,7 +88,7 @@ def test_agents_of_several_instances_do_not_meet(host: HostProcess) -> None:
     assert answers == [f"rain in {city} and 42" for city in cities]
 
 
-def test_an_orchestration_goes_on_after_its_event(host: HostProcess) -> None:
+def test_an_orchestration_continues_after_its_event(host: HostProcess) -> None:
     instance_id = drafted(host)
     raise_event(host, instance_id, "Approval", "yes")
     assert json.loads(finished(host, instance_id)["output"]) == LETTER
@@ -103,7 +103,7 @@ def test_why_these_orchestrators_are_replayed_is_said_once_for_each(host: HostPr
     assert all("because durable_openai_agent_orchestrator reads the whole history" in line for line in told)
 
 
-def test_an_orchestration_goes_on_when_its_host_was_killed(host: HostProcess) -> None:
+def test_an_orchestration_continues_when_its_host_was_killed(host: HostProcess) -> None:
     instance_id = drafted(host)
     host.kill()
     host.start("--verbose")

@@ -111,7 +111,7 @@ def test_a_senseless_request_is_refused(host: HostProcess, body: str) -> None:
     assert response.json()["error"]
 
 
-def test_messages_that_name_no_instance_end_in_the_poison_queue_and_the_host_goes_on(
+def test_messages_that_name_no_instance_end_in_the_poison_queue_and_the_host_continues(
     host: HostProcess, approval_queue: QueueClient, connection_string: str
 ) -> None:
     bad = ["no such instance", "a/b?c#d", "{broken", uuid.uuid4().hex, "<&>\u00e4\U0001f600"]
@@ -136,7 +136,7 @@ def test_a_second_decision_for_a_finished_request_is_only_logged(
     until(lambda: approval_queue.get_queue_properties().approximate_message_count == 0, host=host)
 
 
-def test_the_status_route_tells_where_a_request_stands(host: HostProcess) -> None:
+def test_the_status_route_shows_how_far_a_request_is(host: HostProcess) -> None:
     instance_id = start_approval(host)["id"]
     wait_stage(host, instance_id, "Waiting for approval")
     told = host.get(f"/api/approvals/{instance_id}").json()

@@ -15,7 +15,7 @@ def host(start_host: Callable[..., HostProcess], tmp_path: Path, approval_queue:
     return start_host(copy_sample(tmp_path / "sample"))
 
 
-def test_waiting_requests_go_on_after_ctrl_c_and_a_new_start(host: HostProcess, approval_queue: QueueClient) -> None:
+def test_waiting_requests_continue_after_ctrl_c_and_a_new_start(host: HostProcess, approval_queue: QueueClient) -> None:
     urls = start_approval(host)
     wait_stage(host, urls["id"], "Waiting for approval")
     assert host.stop(signal.SIGINT) == 0

@@ -36,7 +36,7 @@ def test_storage_that_code_uses_at_import_is_started_before(start_host: StartHos
     assert host.stop() == 0
 
 
-def test_storage_that_code_uses_and_nobody_may_start_is_told(start_host: StartHost) -> None:
+def test_storage_that_code_uses_and_nobody_may_start_is_reported(start_host: StartHost) -> None:
     settings = {"MyStorage": connection_string(free_connection()), "AzureWebJobsStorage": ""}
     host = start_host({"function_app.py": APP}, settings=settings)
     assert "The app's code reads 'MyStorage', but: " in host.output

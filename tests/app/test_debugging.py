@@ -136,7 +136,7 @@ def test_after_a_reload_the_debugger_attaches_to_the_new_code_on_the_same_port(
     assert host.stop() == 0
 
 
-def test_without_debugpy_the_remedy_is_told(start_host: StartHost, tmp_path: Path) -> None:
+def test_without_debugpy_the_remedy_is_reported(start_host: StartHost, tmp_path: Path) -> None:
     hidden = "import sys\nsys.modules['debugpy'] = None\n"
     environment = write_app(tmp_path / "without", {"sitecustomize.py": hidden})
     host = start_host({"function_app.py": APP}, "--debug", settings={"PYTHONPATH": str(environment)}, wait=False)
@@ -145,7 +145,7 @@ def test_without_debugpy_the_remedy_is_told(start_host: StartHost, tmp_path: Pat
     assert "-m pip install debugpy" in host.output
 
 
-def test_a_port_that_is_taken_is_told(start_host: StartHost) -> None:
+def test_a_port_that_is_taken_is_reported(start_host: StartHost) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         host = start_host({"function_app.py": APP}, "--debug", str(port), wait=False)

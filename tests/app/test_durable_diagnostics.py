@@ -161,7 +161,7 @@ def test_an_event_that_nobody_consumed_is_named_at_the_end(host: HostProcess) ->
     assert "'unknown' was never consumed" in warned(host, "DH6113", instance_id)
 
 
-def test_an_async_orchestrator_is_told_to_be_a_generator(host: HostProcess) -> None:
+def test_the_error_of_an_async_orchestrator_asks_for_a_generator(host: HostProcess) -> None:
     status = run(host, "asynchronous", wanted="Failed")
     assert status["output"].endswith("Object of type coroutine is not JSON serializable")
     line = warned(host, "DH6140", status["instanceId"])

@@ -132,7 +132,7 @@ def test_a_call_returns_the_result_and_raises_the_error_of_the_operation(host: H
     assert output(host, "call", {"key": "e", "op": "get"}) == 105, "an error does not roll the state back"
 
 
-def test_a_failing_signal_is_told_in_the_log(host: HostProcess) -> None:
+def test_a_failing_signal_is_reported_in_the_log(host: HostProcess) -> None:
     signal(host, "failing", "fail")
     line = host.wait_for("DH6151.*@counter@failing")
     assert "bad operation" in line
@@ -149,7 +149,7 @@ def test_calls_from_many_sides_are_serialised(host: HostProcess) -> None:
     assert [read(host, f"m{number}")[1] for number in range(3)] == [15, 15, 15]
 
 
-def test_an_entity_can_delete_itself_and_begin_anew(host: HostProcess) -> None:
+def test_an_entity_can_delete_itself_and_begin_again(host: HostProcess) -> None:
     signal(host, "d", "add", {"by": 1})
     until(lambda: read(host, "d") == [True, 1], host=host)
     signal(host, "d", "delete")

@@ -156,7 +156,7 @@ def test_a_list_is_paged_by_its_token_to_the_end(host: HostProcess) -> None:
     assert odd.status_code in {200, 400}, "tokens are the storage service's own, and it takes any place to begin"
 
 
-def test_huge_bodies_are_taken_or_refused_and_the_host_goes_on(host: HostProcess) -> None:
+def test_huge_bodies_are_taken_or_refused_and_the_host_continues(host: HostProcess) -> None:
     taken = host.post(f"{MANAGEMENT}/orchestrators/same", data=json.dumps(json.dumps("x" * 5_000_000)), headers=JSON)
     assert taken.status_code == 202
     assert len(finished(host, taken.json()["id"])["output"]) == 5_000_000

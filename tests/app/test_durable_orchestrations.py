@@ -441,7 +441,7 @@ def test_a_timer_beyond_six_days_runs_in_chunks(host: HostProcess) -> None:
     finished(host, instance_id, "Terminated")
 
 
-def test_the_context_tells_the_same_in_every_replay(host: HostProcess) -> None:
+def test_the_context_is_the_same_in_every_replay(host: HostProcess) -> None:
     status = run(host, "looks")
     told = status["output"]
     guids = [guid for look in told["told"] for guid in look["guids"]]

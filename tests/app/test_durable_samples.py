@@ -59,7 +59,7 @@ def test_fan_out_counts_the_words_of_all_texts(host: HostProcess) -> None:
     assert output_of(host, "/api/word-counts", {"texts": []}) == {}
 
 
-def test_a_report_is_fetched_by_its_status_url_and_tells_how_far_it_is(host: HostProcess) -> None:
+def test_a_report_is_fetched_by_its_status_url_and_shows_how_far_it_is(host: HostProcess) -> None:
     urls = started(host, "/api/reports", {"title": "Sales", "pages": 3})
     finished = host.wait_status(urls["id"], "Completed")
     assert finished["output"]["pages"] == [f"Sales, page {page} of 3" for page in (1, 2, 3)]
@@ -137,7 +137,7 @@ def test_an_entity_aggregates_readings(host: HostProcess) -> None:
     until(lambda: host.get(path).status_code == 404, host=host)
 
 
-def test_an_eternal_orchestration_is_a_singleton_that_goes_on_until_it_is_stopped(host: HostProcess) -> None:
+def test_an_eternal_orchestration_is_a_singleton_that_continues_until_it_is_stopped(host: HostProcess) -> None:
     assert host.request("DELETE", "/api/clean-up").status_code == 404
     urls = started(host, "/api/clean-up", {"everySeconds": 0.1})
     assert host.post("/api/clean-up", json={}).status_code == 409

@@ -130,11 +130,11 @@ def test_a_newer_version_fails_when_asked(host: HostProcess) -> None:
     assert "Orchestration version did not comply with Worker Versioning" in completed["FailureDetails"]
 
 
-def test_settings_without_effect_are_told_at_the_start(host: HostProcess) -> None:
+def test_settings_without_effect_are_reported_at_the_start(host: HostProcess) -> None:
     host.wait_for("traceReplayEvents.*has no effect here")
 
 
-def test_a_rejected_version_waits_and_is_told(start_host: StartHost) -> None:
+def test_a_rejected_version_waits_and_is_reported(start_host: StartHost) -> None:
     host = start_host(with_settings({"versionMatchStrategy": "Strict", "defaultVersion": "1.0"}))
     instance_id = start_instance(host, "version", version="0.9")
     line = host.wait_for(f"DH6204.*{instance_id}")

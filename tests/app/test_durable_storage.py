@@ -87,7 +87,7 @@ def waiting(host: HostProcess) -> str:
     ],
     ids=["text", "empty", "event", "base64", "deep"],
 )
-def test_a_message_that_cannot_be_read_is_set_aside_and_the_rest_goes_on(host: HostProcess, text: str) -> None:
+def test_a_message_that_cannot_be_read_is_set_aside_and_the_rest_continues(host: HostProcess, text: str) -> None:
     said = len(host.lines)
     ids = [queue.send_message(text).id for queue in queues_of(host)]
     for message_id in ids:

@@ -163,5 +163,5 @@ def test_entities_are_signalled_and_read(host: HostProcess) -> None:
     assert host.get(f"{MANAGEMENT}/entities/counter/v1").json() == 6
 
 
-def test_failures_are_told_as_in_the_v2_model(host: HostProcess) -> None:
+def test_failures_are_reported_as_in_the_v2_model(host: HostProcess) -> None:
     assert "'int' object is not iterable" in run(host, "Cities", 5, wanted="Failed")["output"]

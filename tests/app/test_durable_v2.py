@@ -97,7 +97,7 @@ def test_children_and_the_tree_of_their_failures(host: HostProcess) -> None:
         ("raises", "builtins.RuntimeError: no"),
     ],
 )
-def test_failed_orchestrator_tells_type_and_message(host: HostProcess, name: str, told: str) -> None:
+def test_failed_orchestrator_reports_type_and_message(host: HostProcess, name: str, told: str) -> None:
     assert finished(host, start(host, name), "Failed")["output"].startswith(told)
 
 

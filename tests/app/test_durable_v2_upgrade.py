@@ -241,7 +241,7 @@ def hub(request: pytest.FixtureRequest, tmp_path: Path, connection_string: str) 
     host.end()
 
 
-def test_instances_that_1x_has_begun_go_on_under_2x(hub: Upgraded) -> None:
+def test_instances_that_1x_has_begun_continue_under_2x(hub: Upgraded) -> None:
     activity = hub.begin("after_an_activity", {"item": "chair"})
     timer = hub.begin("after_a_timer", events=2)
     race = hub.begin("against_a_timer", events=2)

@@ -184,7 +184,7 @@ def test_a_multipart_form_arrives_with_its_files(host: HostProcess) -> None:
     assert told == {"form": {"a": "1"}, "files": {"f": ["name.txt", "content"]}}
 
 
-def test_a_body_over_the_limit_is_413_and_the_host_goes_on(host: HostProcess) -> None:
+def test_a_body_over_the_limit_is_413_and_the_host_continues(host: HostProcess) -> None:
     assert host.post("/api/echo/x", data=b"x" * 1_000_001).status_code == 413
     assert host.post("/api/echo/x", data=iter([b"x" * 600_000, b"x" * 600_000])).status_code == 413
     assert host.post("/api/echo/x", data=b"x" * 999_999).json()["size"] == 999_999
@@ -309,7 +309,7 @@ def test_a_disabled_function_is_listed_so_and_answers_local_callers(host: HostPr
     assert host.get("/api/switched-off").text == "still answers locally"
 
 
-def test_malformed_http_is_a_400_and_the_host_goes_on(host: HostProcess) -> None:
+def test_malformed_http_is_a_400_and_the_host_continues(host: HostProcess) -> None:
     address = urlsplit(host.base_url)
     with socket.create_connection((address.hostname, address.port), timeout=10) as raw:
         raw.sendall(b"NONSENSE\r\n\r\n")

@@ -442,7 +442,7 @@ def records(host: HostProcess) -> list[dict]:
     return [json.loads(line) for line in list(host.lines)]
 
 
-def test_the_context_tells_about_the_invocation(json_host: HostProcess) -> None:
+def test_the_context_describes_the_invocation(json_host: HostProcess) -> None:
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     told = json_host.get("/api/context", headers={"traceparent": parent, "tracestate": "a=1"}).json()
     assert uuid.UUID(told["id"])

@@ -227,7 +227,7 @@ def test_keys_lie_in_files_where_that_is_asked_for(start_host: StartHost, tmp_pa
     assert (file.parent.stat().st_mode & 0o077) == 0
 
 
-def test_encrypted_keys_of_another_host_are_told_and_nobody_gets_in(
+def test_encrypted_keys_of_another_host_are_reported_and_nobody_gets_in(
     start_host: StartHost, connection_string: str
 ) -> None:
     service = BlobServiceClient.from_connection_string(connection_string)

@@ -594,7 +594,7 @@ def test_a_request_without_session_says_all_by_itself(
         assert answer.json()["result"]["resultType"] == "complete"
 
 
-def test_an_unknown_version_is_told_which_are_known(host: HostProcess) -> None:
+def test_the_error_of_an_unknown_version_lists_the_known_ones(host: HostProcess) -> None:
     error = post(host, rpc("tools/list"), Mcp_Protocol_Version="2030-01-01").json()["error"]
     assert error["code"] == -32022
     assert error["data"]["supported"][-1] == "2026-07-28"

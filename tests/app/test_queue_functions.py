@@ -165,7 +165,7 @@ def test_a_body_with_an_id_does_not_replace_the_metadata(host: HostProcess, queu
     assert json.loads(messages(queues, "told", 1)[0])["id"] == sent.id
 
 
-def test_a_plain_message_goes_to_poison_unchanged_and_the_reason_is_told(
+def test_a_plain_message_goes_to_poison_unchanged_and_the_reason_is_reported(
     host: HostProcess, queues: QueueServiceClient
 ) -> None:
     queues.get_queue_client(PREFIX + "in").send_message("hello")

@@ -257,7 +257,7 @@ def tell(which: str) -> str:
 """
 
 
-def test_durable_instances_in_flight_go_on_in_the_new_code(start_host: StartHost) -> None:
+def test_durable_instances_in_flight_continue_in_the_new_code(start_host: StartHost) -> None:
     host = start_host({"function_app.py": HEAD + DURABLE.replace("VERSION", "the old")})
     instance_id = host.get("/api/start").text
 

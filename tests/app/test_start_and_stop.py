@@ -185,7 +185,7 @@ def test_the_apps_python_may_be_a_command_on_path(start_host: StartHost) -> None
     assert f"({sys.executable})" in host.wait_for("Found Python version")
 
 
-def test_an_app_that_does_not_import_is_told_with_its_own_line_and_exit_code_6(start_host: StartHost) -> None:
+def test_an_app_that_does_not_import_is_reported_with_its_own_line_and_exit_code_6(start_host: StartHost) -> None:
     host = start_host({"function_app.py": "import azure.functions\n\nraise_this = undefined_name\n"}, wait=False)
     assert host.wait_exit() == 6
     assert "function_app.py:3" in host.output
@@ -211,7 +211,7 @@ def test_a_mistake_in_the_app_ends_in_its_own_exit_code(
     assert "Traceback (most recent call last)" not in host.output or code == 6
 
 
-def test_a_port_in_use_is_told_with_the_process_that_holds_it(start_host: StartHost) -> None:
+def test_a_port_in_use_is_reported_with_the_process_that_holds_it(start_host: StartHost) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -286,7 +286,7 @@ def test_a_folder_without_functions_starts_and_says_so(start_host: StartHost) ->
     assert host.get("/admin/host/status").json()["state"] == "Running"
 
 
-def test_names_of_functions_that_the_app_does_not_have_are_told(start_host: StartHost) -> None:
+def test_names_of_functions_that_the_app_does_not_have_are_reported(start_host: StartHost) -> None:
     host = start_host({"function_app.py": HELLO}, "--functions", "helo", "world")
     assert "names 'helo', 'world', which the app does not have. It has: hello." in host.output
 
@@ -322,7 +322,7 @@ def test_only_the_functions_asked_for_are_loaded(start_host: StartHost) -> None:
     assert host.get("/api/slow/0").status_code == 404
 
 
-def test_durable_functions_without_a_storage_setting_are_told_what_is_missing(start_host: StartHost) -> None:
+def test_the_error_of_durable_functions_without_a_storage_setting_names_it(start_host: StartHost) -> None:
     host = start_host({"function_app.py": DURABLE}, settings={"AzureWebJobsStorage": ""}, wait=False)
     assert host.wait_exit() == 3
     assert "AzureWebJobsStorage" in host.output
@@ -343,7 +343,7 @@ def test_durable_functions_run_on_the_embedded_engine_without_any_storage(start_
     assert host.wait_status(instance_id, "Completed")["output"] == [1, 1, 2, 3]
 
 
-def test_the_second_host_of_an_embedded_hub_is_told_of_the_first_and_not_of_a_storage_account(
+def test_the_error_of_a_second_host_of_an_embedded_hub_names_the_first_and_no_storage_account(
     start_host: StartHost, tmp_path: Path
 ) -> None:
     provider = {"type": "sqlite", "path": str(tmp_path / "shared.db")}

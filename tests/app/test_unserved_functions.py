@@ -99,7 +99,7 @@ def test_a_function_with_an_output_that_is_not_served_runs_until_it_sets_it(host
     host.wait_for("DH5021: The function 'bus' runs, but its output 'out' is not served")
 
 
-def test_a_dict_as_a_response_is_told_with_what_to_return(host: HostProcess) -> None:
+def test_a_dict_as_a_response_is_reported_with_what_to_return(host: HostProcess) -> None:
     hint = host.get("/api/returns_a_dict").json()["hint"]
     assert "func.HttpResponse(json.dumps(value)" in hint
     host.wait_for("The function 'returns_a_dict' returned a value of the type dict")

@@ -115,7 +115,7 @@ async def test_a_value_that_is_not_an_event_fails_the_call(datum: Datum) -> None
         await write(datum, NAMED)
 
 
-async def test_a_refusal_of_the_topic_fails_the_call_and_tells_no_key(topic: Topic) -> None:
+async def test_a_refusal_of_the_topic_fails_the_call_and_shows_no_key(topic: Topic) -> None:
     topic.status = 401
     with pytest.raises(BindingFailed, match="it answered 401: why it is refused") as caught:
         await write(json_text(json.dumps(EVENT)), NAMED, TOPIC=topic.url, TOPIC_KEY="SECRET")

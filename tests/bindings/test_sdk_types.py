@@ -81,7 +81,7 @@ async def test_a_downloader_of_a_missing_blob_fails_the_invocation(world: Bindin
     assert "BlobNotFound" in await world.failure("missing", '{"n": "missing"}')
 
 
-async def test_the_host_is_told_which_parameters_are_clients(world: BindingsWorld) -> None:
+async def test_the_host_learns_which_parameters_are_clients(world: BindingsWorld) -> None:
     function = next(one for one in world.functions.served if one.name == "beside")
     deferred = {binding.name: binding.is_deferred for binding in function.inputs}
     assert deferred == {"text": False, "c": True}

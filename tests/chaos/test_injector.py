@@ -33,7 +33,7 @@ def test_another_seed_decides_differently() -> None:
     assert faults_of(7, TARGETS) != faults_of(8, TARGETS)
 
 
-def test_each_occurrence_of_a_target_is_decided_anew() -> None:
+def test_each_occurrence_of_a_target_is_decided_separately() -> None:
     occurrences = {fault.occurrence for fault in faults_of(7, ["activity 'A' #1 of instance 'i'"] * 20)}
     assert 3 < len(occurrences) <= 20
 

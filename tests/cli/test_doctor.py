@@ -286,7 +286,7 @@ def test_instances_that_nobody_starts_are_named(func: Func, app: Path, monkeypat
     assert func("durable", "delete-task-hub").code == 0
 
 
-def test_message_that_comes_again_and_again_is_told(
+def test_message_that_comes_again_and_again_is_reported(
     func: Func, app: Path, connection_string: str, monkeypatch: pytest.MonkeyPatch
 ):
     func("durable", "start-new", "--function-name", "flow", "--id", "one")
@@ -307,7 +307,7 @@ def test_embedded_hub_needs_no_storage(func: Func, app: Path):
     assert os.listdir(app / ".durable-host")
 
 
-def test_code_of_a_function_json_that_does_not_load_is_told_with_its_traceback(func: Func, app: Path):
+def test_code_of_a_function_json_that_does_not_load_is_reported_with_its_traceback(func: Func, app: Path):
     (app / "function_app.py").unlink()
     (app / "Broken").mkdir()
     binding = {"name": "m", "type": "activityTrigger", "direction": "in"}
@@ -320,7 +320,7 @@ def test_code_of_a_function_json_that_does_not_load_is_told_with_its_traceback(f
     assert "import gone" in outcome
 
 
-def test_an_app_that_does_not_load_is_told_with_its_traceback(func: Func, app: Path):
+def test_an_app_that_does_not_load_is_reported_with_its_traceback(func: Func, app: Path):
     (app / "function_app.py").write_text("import gone\n")
     outcome = func("doctor")
     assert outcome.code == 1

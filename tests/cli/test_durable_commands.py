@@ -323,7 +323,7 @@ def test_purge_keeps_what_has_not_ended(func: Func, app: Path):
     assert status(func, "c")["Name"] == "Flow"
 
 
-def test_unknown_instance_is_told_without_failing_as_in_the_reference(func: Func, app: Path):
+def test_unknown_instance_is_reported_without_failing_as_in_the_reference(func: Func, app: Path):
     start(func, "one")
     outcome = func("durable", "get-runtime-status", "--id", "none")
     assert (outcome.code, outcome.out) == (0, "")
@@ -546,7 +546,7 @@ def test_connection_that_is_not_there(func: Func, folder: Path):
     assert "error DH1101: No storage connection string found." in outcome.err
 
 
-def test_storage_that_does_not_answer_is_told_at_once(func: Func, folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_storage_that_does_not_answer_is_reported_at_once(func: Func, folder: Path, monkeypatch: pytest.MonkeyPatch):
     from durable_host.storage.azurite import connection_string, free_connection
 
     (folder / "host.json").write_text('{"version": "2.0"}')

@@ -136,7 +136,7 @@ def test_mistakes_end_with_code_2_and_write_nothing(func: Func, folder: Path, ar
 
 @pytest.mark.process
 @pytest.mark.parametrize(("code", "told"), [(0, False), (1, True)])
-def test_packages_are_installed_and_a_failure_is_told(
+def test_packages_are_installed_and_a_failure_is_reported(
     func: Func, folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch,
     code: int, told: bool,
 ):  # fmt: skip
@@ -150,7 +150,7 @@ def test_packages_are_installed_and_a_failure_is_told(
     assert ('"npm install" failed' in outcome.out) is told
 
 
-def test_missing_npm_is_told(func: Func, folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_missing_npm_is_reported(func: Func, folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(npm.shutil, "which", lambda _: None)
     outcome = func("init", "--node")
     assert outcome.code == 0

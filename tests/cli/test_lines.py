@@ -66,7 +66,7 @@ def test_json_line_has_the_members_that_are_known():
     }
 
 
-def test_json_line_tells_how_something_ended():
+def test_json_line_says_how_something_ended():
     failure = {"type": "KeyError", "message": "half \ud800 pair", "line": 7}
     line = json_line(event("failed", status="Failed", duration_ms=12, exception=failure))
     told = json.loads(line)

@@ -45,7 +45,7 @@ def test_values_are_given_by_options(func: Func, app: Path):
     assert 'queue_name="jobs", connection="Other"' in text
 
 
-def test_connection_that_has_no_setting_is_told(func: Func, app: Path):
+def test_connection_that_has_no_setting_is_reported(func: Func, app: Path):
     outcome = func("new", "-t", "Queue trigger", "-n", "work", "--connection", "Other")
     assert "func settings add Other" in outcome.out
     assert "func settings add" not in func("new", "-t", "Queue trigger", "-n", "other").out

@@ -100,7 +100,7 @@ def test_package_file_keeps_its_indentation(func: Func, app: Path):
         (None, True),
     ],
 )
-def test_file_that_main_does_not_name_is_told(func: Func, app: Path, main: str | None, is_told: bool):
+def test_file_that_main_does_not_name_is_reported(func: Func, app: Path, main: str | None, is_told: bool):
     (app / "package.json").write_text(json.dumps({} if main is None else {"main": main}))
     outcome = func("new", "-t", "HTTP trigger", "-n", "hello")
     assert ("'main' in package.json does not name the new file" in outcome.out) is is_told

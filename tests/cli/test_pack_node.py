@@ -71,7 +71,7 @@ def test_development_dependencies_are_named(func: Func, app: Path):
 
 
 @pytest.mark.parametrize("ignored", [True, False])
-def test_archive_without_packages_is_told(func: Func, app: Path, ignored: bool):
+def test_archive_without_packages_is_reported(func: Func, app: Path, ignored: bool):
     if ignored:
         (app / ".funcignore").write_text("node_modules/\n")
     else:
@@ -90,13 +90,13 @@ def test_linked_packages_are_packed_as_files(func: Func, app: Path, link: str):
     assert "node_modules/@azure/functions/dist/index.js" in names
 
 
-def test_packages_linked_by_pnpm_are_told(func: Func, app: Path):
+def test_packages_linked_by_pnpm_are_reported(func: Func, app: Path):
     (app / "node_modules" / ".pnpm").mkdir()
     assert "pnpm install --node-linker=hoisted" in packed(func, app)[1]
 
 
 @pytest.mark.parametrize("is_built", [True, False])
-def test_typescript_that_is_not_built_is_told(func: Func, app: Path, is_built: bool):
+def test_typescript_that_is_not_built_is_reported(func: Func, app: Path, is_built: bool):
     (app / "tsconfig.json").write_text("{}")
     write_package(app, main="dist/src/functions/*.js")
     if is_built:

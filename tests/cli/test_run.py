@@ -101,7 +101,7 @@ def test_orchestrations_are_started_another_way(func: Func, port: str) -> None:
     assert "func durable start-new" in outcome.err
 
 
-def test_host_that_does_not_run_is_told(func: Func, folder: Path) -> None:
+def test_host_that_does_not_run_is_reported(func: Func, folder: Path) -> None:
     (folder / "host.json").write_text('{"version": "2.0"}')
     (folder / "local.settings.json").write_text('{"IsEncrypted": false, "Host": {"LocalHttpPort": 1}}')
     outcome = func("run", "hello")

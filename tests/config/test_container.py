@@ -14,22 +14,22 @@ def mark(tmp_path: Path) -> Path:
     return mark
 
 
-def test_loopback_in_a_container_is_told(mark: Path) -> None:
+def test_loopback_in_a_container_is_reported(mark: Path) -> None:
     note = container_note("127.0.0.1", marks=(mark,), environ={})
     assert note is not None
     assert "--address 0.0.0.0" in note
 
 
-def test_nothing_is_told_outside_of_a_container(tmp_path: Path) -> None:
+def test_hosts_outside_a_container_get_no_note(tmp_path: Path) -> None:
     assert container_note("127.0.0.1", marks=(tmp_path / "none",), environ={}) is None
 
 
-def test_nothing_is_told_to_those_who_listen_everywhere(mark: Path) -> None:
+def test_hosts_that_listen_everywhere_get_no_note(mark: Path) -> None:
     assert container_note("0.0.0.0", marks=(mark,), environ={}) is None
 
 
 @pytest.mark.parametrize("name", ["REMOTE_CONTAINERS", "CODESPACES", "CI"])
-def test_nothing_is_told_where_ports_are_forwarded_or_nobody_looks(mark: Path, name: str) -> None:
+def test_there_is_no_note_where_ports_are_forwarded_or_nobody_looks(mark: Path, name: str) -> None:
     assert container_note("localhost", marks=(mark,), environ={name: "true"}) is None
 
 

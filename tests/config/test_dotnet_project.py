@@ -71,7 +71,7 @@ def test_an_isolated_app_with_the_in_process_setting_runs_with_a_warning(tmp_pat
     assert "set it to 'dotnet-isolated'" in warnings[0]
 
 
-def test_a_project_file_tells_packages_and_framework(tmp_path: Path) -> None:
+def test_a_project_file_names_packages_and_framework(tmp_path: Path) -> None:
     (tmp_path / "app.csproj").write_text("\ufeff" + ISOLATED, "utf-8")
     project = dotnet_project.read_project(tmp_path / "app.csproj")
     assert project.is_isolated
@@ -79,7 +79,7 @@ def test_a_project_file_tells_packages_and_framework(tmp_path: Path) -> None:
     assert project.target == "net10.0"
 
 
-def test_a_broken_project_file_tells_nothing(tmp_path: Path) -> None:
+def test_a_broken_project_file_gives_nothing(tmp_path: Path) -> None:
     (tmp_path / "app.csproj").write_text("<Project>", "utf-8")
     project = dotnet_project.read_project(tmp_path / "app.csproj")
     assert (project.packages, project.target) == (frozenset(), None)

@@ -221,7 +221,7 @@ SETTINGS_WITHOUT_EFFECT = [f"{path}.{key}".strip(".") for path in NOTES for key 
 
 
 @pytest.mark.parametrize("path", SETTINGS_WITHOUT_EFFECT)
-def test_a_setting_without_effect_is_told_in_one_line(tmp_path: Path, path: str):
+def test_a_setting_without_effect_is_reported_in_one_line(tmp_path: Path, path: str):
     document: Any = {"fileLoggingMode": "never"}.get(path.rpartition(".")[2], "x")
     for key in reversed(path.split(".")):
         document = {key: document}
@@ -231,7 +231,7 @@ def test_a_setting_without_effect_is_told_in_one_line(tmp_path: Path, path: str)
 
 
 @pytest.mark.parametrize("name", ["APPLICATIONINSIGHTS_CONNECTION_STRING", "APPINSIGHTS_INSTRUMENTATIONKEY"])
-def test_who_expects_application_insights_is_told_that_nothing_is_sent(tmp_path: Path, name: str):
+def test_a_user_of_application_insights_learns_that_nothing_is_sent(tmp_path: Path, name: str):
     [warning] = load_document(tmp_path, {}, **{name: "x"}).warnings
     assert f"Nothing is sent to Application Insights: '{name}'" in warning
 

@@ -18,7 +18,7 @@ def waiting(context: Any) -> Any:
     return [first, (yield context.event("Go"))]
 
 
-async def test_an_instance_of_the_official_backend_goes_on(tmp_path: Path) -> None:
+async def test_an_instance_of_the_official_backend_continues(tmp_path: Path) -> None:
     app: Any = CoreApp({"waiting": waiting}, {"echo": lambda value: value})
     async with hosts_on(tmp_path / "hub.db") as hosts:
         host = await hosts.start(app)

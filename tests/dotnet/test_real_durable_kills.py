@@ -40,7 +40,7 @@ def make_host(tmp_path: Path, connection_string: str) -> Iterator[Callable[..., 
 
 
 @pytest.mark.parametrize("hub", [(), ("--task-hub", "sqlite")], ids=["azurite", "sqlite"])
-def test_an_approval_goes_on_after_a_restart(
+def test_an_approval_continues_after_a_restart(
     make_host: Callable[..., HostProcess], queue: QueueClient, hub: tuple[str, ...]
 ) -> None:
     host = make_host(*hub)

@@ -168,7 +168,7 @@ def test_later_turns_of_a_chain_have_no_history(host: HostProcess) -> None:
     assert {turn["past"] for turn in turns[1:10]} == {0}
 
 
-def test_an_approval_goes_on_although_the_worker_lost_its_session(host: HostProcess) -> None:
+def test_an_approval_continues_although_the_worker_lost_its_session(host: HostProcess) -> None:
     instance_id = begin(host, "Approval", {"title": "Desk"})
     wait_custom_status(host, instance_id, {"waiting": True})
     output(host, "LoseSessions")
@@ -176,7 +176,7 @@ def test_an_approval_goes_on_although_the_worker_lost_its_session(host: HostProc
     assert finished(host, instance_id)["output"] == 2
 
 
-def test_an_approval_goes_on_after_the_worker_was_killed(host: HostProcess) -> None:
+def test_an_approval_continues_after_the_worker_was_killed(host: HostProcess) -> None:
     instance_id = begin(host, "Approval")
     wait_custom_status(host, instance_id, {"waiting": True})
     os.kill(worker_pid(host), signal.SIGKILL)

@@ -56,7 +56,7 @@ async def test_messages_keep_their_instance_until_they_are_deleted(proxy: Storag
     assert [call.kind for call in proxy.of_family("f1")] == [Kind.PUT_MESSAGE, Kind.DELETE_MESSAGE]
 
 
-async def test_rows_and_histories_are_told_apart(proxy: StorageProxy, account: StorageAccount):
+async def test_rows_and_histories_are_distinguished(proxy: StorageProxy, account: StorageAccount):
     instance = "@counter@rows1"
     await account.tables.insert(ROWS, row(instance))
     await account.tables.upsert_merge(ROWS, row(instance))

@@ -148,7 +148,7 @@ async def test_a_stream_may_end_with_an_error(client: Client) -> None:
     assert (ended.value.code(), ended.value.details()) == (grpc.StatusCode.NOT_FOUND, "no more")
 
 
-async def test_an_error_of_the_host_is_told_and_logged(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_error_of_the_host_is_reported_and_logged(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as ended:
         await client.call("fail")
     assert (ended.value.code(), ended.value.details()) == (grpc.StatusCode.UNKNOWN, "ValueError: a mistake")
@@ -236,7 +236,7 @@ _BAD = {
 
 
 @pytest.mark.parametrize("sent", _BAD.values(), ids=_BAD)
-async def test_a_connection_that_breaks_the_protocol_is_closed_and_others_go_on(client: Client, sent: bytes) -> None:
+async def test_a_connection_that_breaks_the_protocol_is_closed_and_others_continue(client: Client, sent: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     writer.write(sent)
     async with asyncio.timeout(PATIENCE):

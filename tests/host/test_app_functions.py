@@ -68,7 +68,7 @@ def test_a_function_with_an_unserved_trigger_or_input_is_not_served(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("mode", "told"), [("fail", "fails the call"), ("log", "logged as a line of JSON")])
-def test_an_output_that_is_not_served_is_told_at_the_start(tmp_path: Path, mode: Mode, told: str) -> None:
+def test_an_output_that_is_not_served_is_reported_at_the_start(tmp_path: Path, mode: Mode, told: str) -> None:
     found = seen(
         tmp_path,
         [function("f", binding("httpTrigger", "req"), binding("serviceBus", "o", "out"), binding("http", "r", "out"))],

@@ -92,7 +92,7 @@ async def drained(host: Host) -> None:
     await host.until(lambda: not host.server.listens)
 
 
-async def test_a_resume_that_cannot_prepare_is_told_and_can_be_tried_again(host: Host) -> None:
+async def test_a_resume_that_cannot_prepare_is_reported_and_can_be_tried_again(host: Host) -> None:
     await drained(host)
     host.server.failures["prepare"] = [STORAGE, ZeroDivisionError("a mistake of the host")]
     for told in (TOLD, "ZeroDivisionError: a mistake of the host"):

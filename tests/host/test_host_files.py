@@ -104,7 +104,7 @@ async def told_next(told: asyncio.Queue[list[str]]) -> list[str]:
         return await told.get()
 
 
-async def test_a_change_made_before_the_watch_began_is_told(tmp_path: Path) -> None:
+async def test_a_change_made_before_the_watch_began_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("1")
     async with watching(tmp_path) as told:
         (tmp_path / "a.py").write_text("22")
@@ -123,7 +123,7 @@ async def test_new_folders_are_watched_with_what_was_in_them_already(tmp_path: P
         assert await told_next(told) == ["parts/deep/b.py"]
 
 
-async def test_a_file_that_is_written_but_not_changed_is_not_told(tmp_path: Path) -> None:
+async def test_a_file_that_is_written_but_not_changed_is_not_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.py"
     path.write_text("1")
     async with watching(tmp_path) as told:

@@ -30,7 +30,7 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_listener_with_an_equal_key_goes_on_and_others_are_replaced() -> None:
+async def test_a_listener_with_an_equal_key_continues_and_others_are_replaced() -> None:
     log: list[str] = []
     kept, gone, new = Listening(log, "kept"), Listening(log, "gone"), Listening(log, "new")
     listeners = Listeners()

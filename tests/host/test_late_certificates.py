@@ -61,7 +61,7 @@ def test_first_use_loads_the_certificates(use: Callable[[ssl.SSLContext], object
     assert expected["x509_ca"] > 0
 
 
-def test_context_that_is_used_by_two_threads_is_loaded_before_either_goes_on() -> None:
+def test_context_that_is_used_by_two_threads_is_loaded_before_either_continues() -> None:
     entered, go_on = threading.Event(), threading.Event()
     found: list[int] = []
 

@@ -151,7 +151,7 @@ async def test_a_client_that_closes_its_side_gets_its_answer(world: World, path:
 
 
 @pytest.mark.parametrize("path", ["/wait", "/response/wait", "/usual/wait"])
-async def test_a_call_goes_on_without_its_client(world: World, path: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_call_continues_without_its_client(world: World, path: str, caplog: pytest.LogCaptureFixture) -> None:
     _, writer = await world.connect()
     writer.write(get(path))
     await world.has_begun.wait()
@@ -375,7 +375,7 @@ async def test_a_bug_in_the_short_way_leaves_the_request_to_the_usual_one(
     writer.close()
 
 
-async def test_a_connection_that_cannot_go_on_does_not_begin_the_call(
+async def test_a_connection_that_cannot_continue_does_not_begin_the_call(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(AnyMethodParser, "message_consumed", None)

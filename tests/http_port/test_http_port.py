@@ -167,7 +167,7 @@ async def test_a_request_in_pieces_behind_another_one_keeps_its_method() -> None
 
 
 @pytest.mark.parametrize("before", [b"", REQUEST, b"POST / HTTP/1.1\r\nHost: l\r\nContent-Length: 3\r\n\r\nabc"])
-async def test_a_made_up_method_is_taken_and_the_connection_goes_on(before: bytes) -> None:
+async def test_a_made_up_method_is_taken_and_the_connection_continues(before: bytes) -> None:
     async with serving() as connect:
         reader, writer = await connect()
         for request, answer in ((before, b" "), (b"FOO" + REQUEST[3:], b"FOO 0"), (REQUEST, b"GET 0")):

@@ -34,7 +34,7 @@ def test_what_is_no_host_names_nobody(host: str) -> None:
     assert not is_address(host)
 
 
-def test_addresses_are_told_from_names() -> None:
+def test_addresses_are_distinguished_from_names() -> None:
     assert all(is_address(host) for host in ADDRESSES)
     assert not any(is_address(host) for host in FOREIGN)
 

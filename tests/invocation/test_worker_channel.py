@@ -100,7 +100,7 @@ def test_a_frame_is_left_to_the_thread_that_is_writing(pipe: Pipe, monkeypatch: 
 
 
 @pytest.mark.parametrize("write", ["post", "send"])
-def test_a_thread_does_not_go_on_before_a_large_frame_and_its_own_are_written(pipe: Pipe, write: str) -> None:
+def test_a_thread_does_not_continue_before_a_large_frame_and_its_own_are_written(pipe: Pipe, write: str) -> None:
     body, entered = FrameBody(), threading.Event()
     body.add(bytes(LARGE))
     writer = threading.Thread(target=getattr(pipe.channel, write), args=({"n": 0}, body))

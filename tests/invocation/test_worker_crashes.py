@@ -118,7 +118,7 @@ async def test_crash_fails_the_running_calls_and_a_new_worker_takes_over(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-async def test_signal_and_stack_of_a_segmentation_fault_are_told(tmp_path: Path):
+async def test_signal_and_stack_of_a_segmentation_fault_are_reported(tmp_path: Path):
     async with running(tmp_path, APP) as app:
         with pytest.raises(WorkerLost) as lost:
             await app.call("segfaults")
@@ -392,7 +392,7 @@ async def test_further_worker_that_fails_its_first_start_is_tried_again(tmp_path
         assert len({await app.text("pid") for _ in range(6)}) == 3
 
 
-async def test_a_lost_call_tells_how_the_worker_died_and_whether_it_was_alone_in_it(tmp_path: Path):
+async def test_a_lost_call_says_how_the_worker_died_and_whether_it_was_alone_in_it(tmp_path: Path):
     async with running(tmp_path, APP) as app:
         with pytest.raises(WorkerLost) as lost:
             await app.call("dies")
@@ -487,7 +487,7 @@ async def test_app_that_kills_the_worker_while_it_loads(tmp_path: Path):
     await pool.stop(0)
 
 
-async def test_an_app_that_takes_long_to_load_is_told(
+async def test_an_app_that_takes_long_to_load_is_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("durable_host.invocation.slot.STILL_LOADING_AFTER", 0.05)

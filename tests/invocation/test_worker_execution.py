@@ -120,7 +120,7 @@ async def app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running
 
 
 @pytest.mark.parametrize(("function", "is_main"), [("sync_context", False), ("async_context", True)])
-async def test_context_tells_of_the_invocation(app: RunningApp, function: str, is_main: bool):
+async def test_context_describes_the_invocation(app: RunningApp, function: str, is_main: bool):
     response = await app.text(
         function,
         invocation_id="11111111-2222-3333-4444-555555555555",

@@ -70,7 +70,7 @@ async def test_async_clients_and_tasks_may_be_made_at_import_and_aiohttp_is_left
         assert await app.text("worker_loop_is_not_of_threads", string("")) == "no running event loop"
 
 
-async def test_app_that_takes_long_to_load_is_told_with_its_line(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+async def test_app_that_takes_long_to_load_is_reported_with_its_line(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     code = "import os, time\nwhile not os.path.exists('go.txt'):\n    time.sleep(0.01)\n"
     loading = asyncio.create_task(index_of(tmp_path, {"function_app.py": code + HEADER}))

@@ -103,7 +103,7 @@ async def test_missing_module_is_not_taken_for_the_package_of_its_first_part(tmp
     assert (getattr(index.failure, "remedy", None) or "").startswith(f"Add {package} to requirements.txt")
 
 
-async def test_python_without_azure_functions_is_told_how_to_get_it(tmp_path: Path):
+async def test_the_error_of_python_without_azure_functions_says_how_to_get_it(tmp_path: Path):
     bare = tmp_path / "bare" / "azure"
     bare.mkdir(parents=True)
     (bare / "__init__.py").touch()
@@ -436,7 +436,7 @@ async def test_sdk_type_of_a_binding_extension_is_explained(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", ["orchestration_trigger", "entity_trigger"])
-async def test_another_name_than_context_is_told_with_the_argument_and_its_value(tmp_path: Path, kind: str):
+async def test_another_name_than_context_is_reported_with_the_argument_and_its_value(tmp_path: Path, kind: str):
     text = f"""
     @app.{kind}(context_name="ctx")
     def o(ctx): ...

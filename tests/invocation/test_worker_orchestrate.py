@@ -86,7 +86,7 @@ async def test_turn_of_an_unknown_function_fails(tmp_path: Path):
             await app.pool.orchestrate("gone", turn())
 
 
-async def test_turn_that_never_ends_times_out_and_the_others_go_on(tmp_path: Path):
+async def test_turn_that_never_ends_times_out_and_the_others_continue(tmp_path: Path):
     async with running(tmp_path, APP) as app:
         stuck = asyncio.create_task(app.pool.orchestrate("stuck", turn("s"), timeout=60))
         assert await app.text("wait_stuck") == "True"

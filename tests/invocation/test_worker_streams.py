@@ -375,7 +375,7 @@ async def failing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Run
 
 
 @ON_ONE_LOOP
-async def test_failures_are_told_with_the_users_own_lines(failing: RunningApp):
+async def test_failures_are_reported_with_the_users_own_lines(failing: RunningApp):
     for name, place, status in (("raises", "raises", 0), ("plain", "plain", 0), ("later", "parts", 200)):
         client = Client()
         with pytest.raises(FunctionFailed, match="ValueError: boom") as failure:

@@ -189,7 +189,7 @@ async def test_function_that_does_not_load_leaves_the_others_running(
         ("x = 1\ndef main(", 2, "SyntaxError"),
     ],
 )
-async def test_code_that_fails_to_load_is_told_with_its_place(tmp_path: Path, code: str, line: int, hint: str):
+async def test_code_that_fails_to_load_is_reported_with_its_place(tmp_path: Path, code: str, line: int, hint: str):
     files = {"F/function.json": function_json(ACTIVITY), "F/__init__.py": code, "F/helper.py": "x = 1\n"}
     [error] = (await index_of(tmp_path, files)).errors
     path = tmp_path / "F" / "__init__.py"

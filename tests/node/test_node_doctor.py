@@ -102,7 +102,7 @@ def test_package_file_is_checked(app: Path, doctor: Doctor, content: str | None,
     assert (finding.level, finding.message[: len(text)], finding.remedy[: len(remedy)]) == ("error", text, remedy)
 
 
-def test_packages_that_are_not_installed_are_told(app: Path, doctor: Doctor) -> None:
+def test_packages_that_are_not_installed_are_reported(app: Path, doctor: Doctor) -> None:
     (app / "node_modules").unlink()
     found = [one for one in doctor() if one.area == "Packages"]
     assert [(one.level, one.message, one.remedy) for one in found] == [
@@ -152,7 +152,7 @@ def test_package_that_this_host_does_not_run_is_an_error(
 
 
 @pytest.mark.usefixtures("without_npm")
-def test_typescript_that_is_not_built_is_told(app: Path, doctor: Doctor) -> None:
+def test_typescript_that_is_not_built_is_reported(app: Path, doctor: Doctor) -> None:
     (app / "tsconfig.json").write_text("{}")
     (app / "src" / "functions" / "other.ts").write_text("")
     write_package(app, main="dist/src/**/*.js", scripts={"build": "tsc"})

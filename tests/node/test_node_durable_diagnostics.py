@@ -49,7 +49,7 @@ def test_changed_code_is_named_with_its_line(start_node_host: Any) -> None:
     host.wait_for(rf"{FILE}:{line} in main")
 
 
-def test_reload_in_the_middle_goes_on_with_the_new_code(start_node_host: Any) -> None:
+def test_reload_in_the_middle_continues_with_the_new_code(start_node_host: Any) -> None:
     host: HostProcess = start_node_host({FILE: WAITING})
     instance_id = start_node_instance(host, "main")
     wait_custom_status(host, instance_id, "waiting")

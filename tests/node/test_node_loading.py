@@ -164,7 +164,7 @@ async def test_a_missing_library_is_an_error_of_its_own(tmp_path: Path, npm_pack
         ({"src/functions/a.js": HEADER}, {}, "'main' in package.json matches 1 file, but none registers"),
     ],
 )
-async def test_an_app_without_functions_tells_why(
+async def test_an_app_without_functions_says_why(
     tmp_path: Path, npm_packages: NpmPackages, files: dict[str, str], package: dict[str, Any], hint: str
 ) -> None:
     index = await node_index(tmp_path, files, npm_packages, package=package)

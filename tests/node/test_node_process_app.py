@@ -66,7 +66,7 @@ def test_blocked_loop_ends_with_the_time_limit(host: HostProcess) -> None:
     assert is_back(host)
 
 
-def test_full_heap_is_told_with_a_remedy(host: HostProcess) -> None:
+def test_full_heap_is_reported_with_a_remedy(host: HostProcess) -> None:
     assert host.get("/api/heap").status_code == 500
     host.wait_for("heap out of memory")
     host.wait_for("--max-old-space-size")

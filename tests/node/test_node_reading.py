@@ -88,7 +88,7 @@ def test_the_position_is_a_line_of_the_app(world: NodeWorld) -> None:
     assert (wait.name, wait.place) == ("Approval", trace.position)
 
 
-def test_the_live_session_goes_on_after_a_replay(world: NodeWorld) -> None:
+def test_the_live_session_continues_after_a_replay(world: NodeWorld) -> None:
     world.deliver(completed(0, "notified"), time=1)
     traced(world)
     requests = world.calls.requests

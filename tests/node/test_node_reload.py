@@ -66,7 +66,7 @@ async def test_a_reload_waits_for_files_that_a_compiler_writes(tmp_path: Path, n
         assert (await reloading).failure is None
 
 
-async def test_an_app_that_no_longer_loads_goes_on_as_it_was(tmp_path: Path, npm_packages: NpmPackages) -> None:
+async def test_an_app_that_no_longer_loads_continues_as_it_was(tmp_path: Path, npm_packages: NpmPackages) -> None:
     async with running_node(tmp_path, {"src/functions/f.js": HELLO}, npm_packages) as app:
         (tmp_path / "src" / "functions" / "f.js").write_text("const = 1;")
         assert (await app.pool.reload(node_options(tmp_path))).failure is not None

@@ -90,7 +90,7 @@ def command(host: HostProcess, *arguments: str) -> str:
     return done.stdout
 
 
-def test_instances_of_the_other_language_are_seen_controlled_and_go_on_with_their_own_app(
+def test_instances_of_the_other_language_are_seen_controlled_and_continue_with_their_own_app(
     hosts: tuple[str, HostProcess, HostProcess],
 ) -> None:
     prefix, first, second = hosts

@@ -17,7 +17,7 @@ def passed(play: Play) -> Passed:
 
 
 @pytest.mark.parametrize("scenario", NAMES)
-def test_instance_goes_on(scenario: str, passed: Passed) -> None:
+def test_instance_continues(scenario: str, passed: Passed) -> None:
     assert passed.failures[scenario] is None, passed.failures[scenario]
 
 

@@ -24,7 +24,7 @@ def failures(play: Play) -> Failures:
 
 
 @pytest.mark.parametrize("scenario", NAMES)
-def test_instance_goes_on(scenario: str, failures: Failures) -> None:
+def test_instance_continues(scenario: str, failures: Failures) -> None:
     assert failures[scenario] is None, failures[scenario]
 
 

@@ -74,7 +74,7 @@ async def test_call_http_parts_the_products_of_a_server(echo: str) -> None:
         ("Cache-Control", ["no-cache, no-store"], ["no-store, no-cache"]),
     ],
 )
-def test_response_headers_are_parted_as_dotnet_does(name: str, values: list[str], parted: list[str]) -> None:
+def test_response_headers_are_split_as_dotnet_does(name: str, values: list[str], parted: list[str]) -> None:
     """durable-http 22: product tokens and comments are values of their own, and so are the items of lists."""
     assert parsed_values(name, values) == parted
 

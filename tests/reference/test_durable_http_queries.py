@@ -102,7 +102,9 @@ async def test_a_page_size_is_obeyed_if_it_is_one(world: World, query: str, expe
 
 
 @pytest.mark.parametrize("query", ["top=x", "top=99999999999", "top=1&top=2"])
-async def test_a_page_size_that_is_ignored_is_told(world: World, caplog: pytest.LogCaptureFixture, query: str) -> None:
+async def test_a_page_size_that_is_ignored_is_reported(
+    world: World, caplog: pytest.LogCaptureFixture, query: str
+) -> None:
     """durable-http 19: ignored. Here a warning says so."""
     await _listed(world, query)
     (told,) = _warnings(caplog)
@@ -148,7 +150,7 @@ async def test_a_start_does_not_wait_for_a_time_that_is_none(world: World, times
 
 
 @pytest.mark.parametrize("name", ["timeout", "pollingInterval"])
-async def test_a_time_to_wait_that_is_ignored_is_told(
+async def test_a_time_to_wait_that_is_ignored_is_reported(
     world: World, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
     """durable-http 20: ignored. Here a warning says so; an empty one is as good as none."""

@@ -96,7 +96,7 @@ async def test_a_time_span_counts_from_the_start_of_the_run() -> None:
         assert seconds_of(runs) == [30, 60, 90]
 
 
-async def test_a_time_span_goes_on_from_its_last_run_when_the_host_starts_again() -> None:
+async def test_a_time_span_continues_from_its_last_run_when_the_host_starts_again() -> None:
     """functions-host 2: the next occurrence is the stored one."""
     last = NOON - 4 * 60 * timestamp.TICKS_PER_SECOND
     status = ScheduleStatus(last, last + 600 * timestamp.TICKS_PER_SECOND, last)

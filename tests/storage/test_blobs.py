@@ -9,7 +9,7 @@ LEASE = "811c9dc5-0000-0000-0000-000000000000"
 OTHER = "911c9dc5-0000-0000-0000-000000000000"
 
 
-async def test_creating_a_container_twice_tells_that_it_existed(storage: StorageAccount) -> None:
+async def test_creating_a_container_twice_reports_that_it_existed(storage: StorageAccount) -> None:
     blobs = storage.blobs
     assert await blobs.create_container("created-twice")
     assert not await blobs.create_container("created-twice")

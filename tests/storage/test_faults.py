@@ -181,7 +181,9 @@ async def test_a_refusal_is_not_tried_again(script: Script) -> None:
         (None, "The service gave no reason (Bad Request). (Http400, HTTP 400)"),
     ],
 )
-async def test_a_refusal_without_a_body_is_told_in_a_sentence(script: Script, code: str | None, sentence: str) -> None:
+async def test_a_refusal_without_a_body_is_reported_in_a_sentence(
+    script: Script, code: str | None, sentence: str
+) -> None:
     script.answers = [answer("400 Whatever", *([f"x-ms-error-code: {code}"] if code else []))]
     async with script.account() as account:
         with pytest.raises(InvalidRequest) as caught:

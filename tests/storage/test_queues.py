@@ -21,7 +21,7 @@ TEXTS = [
 ]
 
 
-async def test_creating_a_queue_twice_tells_that_it_existed(storage: StorageAccount) -> None:
+async def test_creating_a_queue_twice_reports_that_it_existed(storage: StorageAccount) -> None:
     assert await storage.queues.create("created-twice")
     assert not await storage.queues.create("created-twice")
     assert await storage.queues.exists("created-twice")

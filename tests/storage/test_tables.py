@@ -61,7 +61,7 @@ VALUES: dict[str, Any] = {
 }
 
 
-async def test_creating_a_table_twice_tells_that_it_existed(storage: StorageAccount) -> None:
+async def test_creating_a_table_twice_reports_that_it_existed(storage: StorageAccount) -> None:
     tables = storage.tables
     assert await tables.create_table("CreatedTwice")
     assert not await tables.create_table("CreatedTwice")
@@ -201,7 +201,7 @@ async def test_continuations_are_followed(storage: StorageAccount, table: str) -
     assert len([row async for row in storage.tables.query_all(table)]) == 10
 
 
-async def test_a_missing_table_is_told_apart_from_a_missing_row(storage: StorageAccount, table: str) -> None:
+async def test_a_missing_table_is_distinguished_from_a_missing_row(storage: StorageAccount, table: str) -> None:
     assert await storage.tables.get(table, "p", "r") is None
     for attempt in (
         storage.tables.get("Missing", "p", "r"),

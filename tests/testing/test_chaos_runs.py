@@ -199,7 +199,7 @@ def test_async_tests_and_folders_work_too(app: FunctionApp) -> None:
 
 
 @pytest.mark.parametrize("fault", ["kill_host", "storage_errors", "lose_lease", "redeliver_activities", "reorder"])
-def test_a_fault_that_always_happens_does_not_go_on_forever(app: FunctionApp, fault: str) -> None:
+def test_a_fault_that_always_happens_does_not_continue_forever(app: FunctionApp, fault: str) -> None:
     rates: dict[str, Any] = {fault: 1}
     assert chaos_runs(app, wide, runs=1, seed=1, **rates).faults[fault.replace("_", "-")] > 0
 

@@ -76,7 +76,7 @@ async def test_after_a_request_without_an_end_the_app_is_read_at_once(app: LiveA
     await app.settle_to_read()
 
 
-async def test_a_step_waits_a_moment_for_what_a_test_was_told_of_and_the_whole_time_for_anything_else(
+async def test_a_step_waits_a_moment_for_what_a_test_has_seen_and_the_whole_time_for_anything_else(
     app: LiveApp, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quiescence, "MOMENT", 0.001)

@@ -108,7 +108,7 @@ def test_a_change_behind_all_that_happened_does_not_matter(make: Callable[[str],
             host.replay(histories["completed"])
 
 
-def test_another_activity_another_order_and_a_gone_orchestrator_are_told(
+def test_another_activity_another_order_and_a_gone_orchestrator_are_reported(
     make: Callable[[str], Path], histories: Histories
 ) -> None:
     changed = APP.replace('call_activity("reserve", "a")', 'call_activity("price", 1)')
@@ -120,13 +120,13 @@ def test_another_activity_another_order_and_a_gone_orchestrator_are_told(
 
 
 @pytest.mark.parametrize("name", ["waits", "completed"])
-def test_code_that_ends_early_is_told(make: Callable[[str], Path], histories: Histories, name: str) -> None:
+def test_code_that_ends_early_is_reported(make: Callable[[str], Path], histories: Histories, name: str) -> None:
     early = APP.replace('yield context.call_sub_orchestrator("ship", "a")', "return 1")
     with VirtualHost(make(early)) as host, pytest.raises(ReplayFailed, match="sub-orchestration"):
         host.replay(histories[name])
 
 
-def test_code_that_fails_now_is_told(make: Callable[[str], Path], histories: Histories) -> None:
+def test_code_that_fails_now_is_reported(make: Callable[[str], Path], histories: Histories) -> None:
     failing = APP.replace("return [sum(prices), decision]", "return prices.nothing")
     with VirtualHost(make(failing)) as host, pytest.raises(ReplayFailed, match=r"Completed, now as Failed.*nothing"):
         host.replay(histories["completed"])

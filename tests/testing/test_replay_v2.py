@@ -134,7 +134,7 @@ CHANGES = [
 
 @pytest.mark.parametrize("generation", ["histories", "of_v1"])
 @pytest.mark.parametrize(("old", "new", "name", "told"), CHANGES)
-def test_change_that_running_instances_do_not_survive_is_told(
+def test_change_that_running_instances_do_not_survive_is_reported(
     serving: Host, request: pytest.FixtureRequest, generation: str, old: str, new: str, name: str, told: str
 ) -> None:
     history = request.getfixturevalue(generation)[name]

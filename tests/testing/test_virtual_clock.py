@@ -35,7 +35,7 @@ async def test_sleepers_wake_in_order_of_their_times_each_at_its_own():
     assert clock.now() == start + 30 * TICKS_PER_SECOND
 
 
-async def test_what_a_sleeper_starts_happens_before_time_goes_on():
+async def test_what_a_sleeper_starts_happens_before_time_continues():
     clock = VirtualClock()
     start, ticks = clock.now(), []
 

@@ -176,7 +176,7 @@ def test_entities_keep_their_state(host: VirtualHost) -> None:
     assert host.entity_state("counter", "b") is None
 
 
-def test_names_that_do_not_exist_are_told(host: VirtualHost) -> None:
+def test_names_that_do_not_exist_are_reported(host: VirtualHost) -> None:
     with pytest.raises(InstanceNotFound):
         host.status("nobody")
     with pytest.raises(UnknownFunction, match="approval"):

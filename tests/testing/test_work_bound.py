@@ -286,7 +286,7 @@ def test_many_runs_are_logged_less_until_time_passes(level: int, meanwhile: int)
     log.setLevel(logging.NOTSET)
 
 
-async def test_a_loop_that_hardly_waits_is_told_as_one() -> None:
+async def test_a_loop_that_hardly_waits_is_reported_as_one() -> None:
     clock = VirtualClock()
     bound = WorkBound(clock)
     for _ in range(work_bound.MOST_RUNS + 1):

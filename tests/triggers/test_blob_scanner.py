@@ -227,7 +227,7 @@ async def test_a_blob_that_cannot_be_looked_at_does_not_stop_the_others(
     assert caplog.text.count("encrypted with a key of the customer") == 1
 
 
-async def test_a_name_too_long_for_a_receipt_is_told_and_passed_over(
+async def test_a_name_too_long_for_a_receipt_is_reported_and_passed_over(
     scanning: Scanning, caplog: pytest.LogCaptureFixture
 ) -> None:
     await scanning.account.blobs.put(scanning.box, "n" * 1000, b"1")
@@ -271,6 +271,6 @@ def test_the_message_is_the_one_of_the_reference() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "garbage", "[]", "{}", '{"FunctionId": "f"}', '{"FunctionId": 1}', b"\xff"])
-def test_what_is_no_message_is_told_apart(text: str | bytes) -> None:
+def test_what_is_not_a_message_is_recognized(text: str | bytes) -> None:
     with pytest.raises(InvalidBlobMessage):
         from_text(text)

@@ -101,12 +101,12 @@ def test_a_function_that_gives_no_response_answers_by_where_its_value_goes(
         ),
     ],
 )
-def test_a_value_that_cannot_be_a_response_is_told_with_what_to_return(kind: str, told: str) -> None:
+def test_a_value_that_cannot_be_a_response_is_reported_with_what_to_return(kind: str, told: str) -> None:
     error = f'unable to encode outgoing TypedData: unsupported type "http" for Python type "{kind}"'
     assert told in (return_value_hint(error) or "")
 
 
-def test_a_function_without_a_response_is_told_to_declare_one() -> None:
+def test_the_error_of_a_function_without_a_response_says_to_declare_one() -> None:
     hint = return_value_hint("function 'f' without a $return binding returned a non-None value")
     assert '{"type": "http", "direction": "out", "name": "$return"}' in (hint or "")
 

@@ -170,6 +170,6 @@ def test_a_function_that_no_request_can_reach_is_named() -> None:
     assert table(("a", "items/{id}", ["GET"]), ("b", "items/5")).hidden == {}
 
 
-def test_a_broken_route_is_told_with_what_azure_would_do() -> None:
+def test_a_broken_route_is_reported_with_what_azure_would_do() -> None:
     error = table(("f", "{x"), ("g", "x")).errors["f"]
     assert error.endswith("In Azure the host does not start with such a route, and every request is answered with 503.")

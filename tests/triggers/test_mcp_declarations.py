@@ -80,7 +80,7 @@ def test_title_icons_and_metadata_are_shown() -> None:
     assert (listing["title"], listing["description"], listing["icons"], listing["_meta"]) == ("T", "D", icons, metadata)
 
 
-def test_resources_and_templates_are_told_apart_by_their_uri() -> None:
+def test_resources_and_templates_are_distinguished_by_their_uri() -> None:
     plain = function("p", "mcpResourceTrigger", uri="file://a", resourceName="a", mimeType="text/x", size=3, title="A")
     template = function("t", "mcpResourceTrigger", uri="notes://{name}", resourceName="n")
     catalog, _ = mcp_catalog([plain, template])

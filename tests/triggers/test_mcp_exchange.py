@@ -69,7 +69,7 @@ async def test_a_client_that_takes_json_only_waits_for_it(impatient: None) -> No
         assert (response.content_type, await response.json()) == ("application/json", ANSWER)
 
 
-async def test_work_goes_on_when_a_client_with_a_session_has_gone(impatient: None) -> None:
+async def test_work_continues_when_a_client_with_a_session_has_gone(impatient: None) -> None:
     work = Work()
     ended = asyncio.Event()
 

@@ -109,7 +109,7 @@ async def test_an_ended_session_gives_its_requests_up() -> None:
     assert gives_up.done()
 
 
-async def test_a_client_that_listens_late_is_told_once_what_has_changed() -> None:
+async def test_a_client_that_listens_late_learns_once_what_has_changed() -> None:
     session = begin(Sessions())
     session.notify(["a", "b"])
     session.notify(["a"])

@@ -264,7 +264,7 @@ def test_the_status_blob_has_local_times_with_offset() -> None:
         ('{"Last": "x", "Next": "y"}', "isoformat"),
     ],
 )
-def test_what_is_no_status_is_told_apart(text: str, message: str) -> None:
+def test_what_is_not_a_status_is_recognized(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_status(text)
 

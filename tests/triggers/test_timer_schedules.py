@@ -155,7 +155,7 @@ def test_a_moved_time_still_comes_for_one_who_starts_after_the_gap() -> None:
     assert occurrences("0 30 2 * * *", NEW_YORK, "2024-03-10T07:10:00Z", 1) == ["10 03:30-0400"]
 
 
-def test_an_interval_goes_on_through_the_gap_without_firing_twice() -> None:
+def test_an_interval_continues_through_the_gap_without_firing_twice() -> None:
     found = occurrences("0 */30 * * * *", NEW_YORK, "2024-03-10T06:20:00Z", 4)
     assert found == ["10 01:30-0500", "10 03:00-0400", "10 03:30-0400", "10 04:00-0400"]
 
@@ -218,7 +218,7 @@ def test_what_fires_more_than_once_a_minute_has_no_monitor(text: str, allowed: b
     assert parse_schedule(text, UTC_ZONE).allows_monitor is allowed
 
 
-def test_the_next_five_occurrences_are_told_in_utc() -> None:
+def test_the_next_five_occurrences_are_reported_in_utc() -> None:
     text = forecast(parse_schedule("0 */5 * * * *", UTC_ZONE), UTC_ZONE, ticks("2024-05-01T10:20:30Z"), "tick")
     lines = text.splitlines()
     assert lines[0] == (
@@ -227,7 +227,7 @@ def test_the_next_five_occurrences_are_told_in_utc() -> None:
     assert lines[1:] == [f"05/01/2024 10:{minute}:00Z" for minute in (25, 30, 35, 40, 45)]
 
 
-def test_the_next_five_occurrences_are_told_in_local_time_and_utc() -> None:
+def test_the_next_five_occurrences_are_reported_in_local_time_and_utc() -> None:
     text = forecast(parse_schedule("00:00:30", NEW_YORK), NEW_YORK, ticks("2024-05-01T10:20:30Z"), "tick")
     lines = text.splitlines()
     assert lines[0] == "The next 5 occurrences of the 'tick' schedule (Constant: 00:00:30) will be:"

@@ -97,7 +97,7 @@ async def test_wrong_keys_do_not_read_storage_each_time() -> None:
     assert memory.reads == before
 
 
-async def test_files_are_for_this_user_only_and_broken_ones_are_told(tmp_path: Path) -> None:
+async def test_files_are_for_this_user_only_and_broken_ones_are_reported(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     keys = FileKeys(folder)
     assert await keys.read("host") is None
