@@ -1,4 +1,4 @@
-"""A real host that loses nothing although everything goes wrong: `func start --chaos`."""
+"""A real host that loses nothing under all faults: `func start --chaos`."""
 
 import re
 from collections.abc import Iterator

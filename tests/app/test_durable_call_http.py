@@ -33,7 +33,7 @@ def all_at_once(context):
 
 
 class Server(BaseHTTPRequestHandler):
-    """Tells what it was asked; the path says with which status."""
+    """Returns the request that it got, with the status in the path."""
 
     protocol_version = "HTTP/1.1"
     asked: "list[str]"

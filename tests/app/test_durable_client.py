@@ -80,7 +80,7 @@ def shown(status):
 @app.route(route="client/{operation}", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def client_operation(req, client):
-    """Runs one operation of the client and tells what it returned or raised."""
+    """Runs one operation of the client and reports what it returned or raised."""
     order = req.get_json() if req.get_body() else {}
     arguments, named = order.get("args", []), order.get("kwargs", {})
     operation = req.route_params["operation"]

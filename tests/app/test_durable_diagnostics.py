@@ -113,7 +113,7 @@ def waiting(host: HostProcess, name: str, status: str = "waiting", input: object
 
 
 def arrived(host: HostProcess, instance_id: str, count: int) -> None:
-    """Until so many events are in the history."""
+    """Wait until the history has this number of events."""
 
     def there() -> bool:
         return sum(one["EventType"] == "EventRaised" for one in host.status(instance_id)["historyEvents"]) >= count
@@ -137,7 +137,7 @@ def test_one_early_event_serves_two_waits(host: HostProcess) -> None:
     arrived(host, instance_id, 1)
     raise_event(host, instance_id, "start")
     assert "gives the same event to every later wait" in warned(host, "DH6111", instance_id)
-    raise_event(host, instance_id, "e", 2)  # As in Azure, the instance goes on only with another event of that name.
+    raise_event(host, instance_id, "e", 2)  # As in Azure, only another event of that name continues the instance.
     assert finished(host, instance_id)["output"] == [1, 1]
 
 

@@ -130,7 +130,7 @@ def told(host: LoggedHost, mark: str) -> list[str]:
 
 
 def own(host: LoggedHost, instance_id: str, name: str, count: int = 2) -> list[str]:
-    """Start and end of an orchestration of a function, once there are so many records."""
+    """Start and end of an orchestration of a function, once there is this number of records."""
     shape = re.compile(rf"Execut(ing|ed) 'Functions\.{name}'|^((error|warn) )?{name} (started|[a-z]+ in \d+ ms)")
 
     def there() -> list[str]:

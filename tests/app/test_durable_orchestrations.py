@@ -202,7 +202,7 @@ def long_timer(context):
 
 @app.orchestration_trigger(context_name="context")
 def looks(context):
-    """What the context tells, before and after an activity."""
+    """The values of the context, before and after an activity."""
     told = []
     for _ in range(2):
         told.append({

@@ -1,4 +1,4 @@
-"""What the 2.x SDK can do besides, under a real host: history export, payloads kept outside, traces, versions."""
+"""More features of the 2.x SDK under a real host: history export, payloads kept outside, traces, versions."""
 
 import json
 from collections.abc import Iterator

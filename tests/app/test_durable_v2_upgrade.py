@@ -208,7 +208,7 @@ class Upgraded:
             (self.gates / name).touch()
 
     def begin(self, name: str, input: Any = None, events: int = 1) -> str:
-        """Start an instance and wait until its history shows so many events besides its start."""
+        """Start an instance and wait until its history has this number of events after its start."""
         id = start_instance(self.host, name, input)
         until(lambda: len(self.events_of(id)) > events, host=self.host)
         return id

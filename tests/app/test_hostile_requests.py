@@ -1,5 +1,5 @@
-"""Whatever a request is made of, on all routes of both ports: no 500 but that of the app's own code and those that
-Azure gives too, nothing in the log that looks like an error of the host, and the host goes on.
+"""Random requests on all routes of both ports: a 500 comes only from the app's own code or where Azure returns it too,
+the log has no error of the host, and the host continues.
 """
 
 import json

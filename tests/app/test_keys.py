@@ -71,7 +71,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> It
 
 @pytest.fixture(scope="module")
 def stored(connection_string: str) -> Callable[[str], dict]:
-    """A document of keys as it lies in storage."""
+    """A stored document of keys."""
     service = BlobServiceClient.from_connection_string(connection_string)
 
     def read(name: str) -> dict:

@@ -105,7 +105,7 @@ class WorkerTemplate:
         self._kept = before | worker
 
     def hide_sdks(self) -> None:
-        """From a program that goes on in this process and is not a worker."""
+        """Hide the SDKs from a program that continues in this process and is not a worker."""
         for name in [name for name in sys.modules if name == "azure" or name.startswith("azure.")]:
             del sys.modules[name]
 

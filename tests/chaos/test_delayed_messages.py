@@ -16,7 +16,7 @@ def received(id: str) -> ReceivedMessage:
 
 
 class Queue:
-    """A queue of IDs; an ID that is a number is delayed by so many seconds."""
+    """A queue of IDs; an ID that is a number is delayed by that number of seconds."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self.ready: asyncio.Queue[str | Exception] = asyncio.Queue()

@@ -14,7 +14,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, without the machine's settings."""
     for name in ("AzureWebJobsStorage", "FUNCTIONS_WORKER_RUNTIME", "CLI_DEBUG", "VIRTUAL_ENV"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("REMOTE_CONTAINERS", "true")  # else a test run in a container is told that it is one
+    monkeypatch.setenv("REMOTE_CONTAINERS", "true")  # otherwise, there is a note in a container
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

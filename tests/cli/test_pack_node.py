@@ -1,4 +1,4 @@
-"""`func pack` in Node.js apps: node_modules is in the archive, and what should not be there is told.
+"""`func pack` in Node.js apps: node_modules is in the archive, and a warning lists what should not be there.
 
 Source: docs/protocol/functions-host-cli.md#packing
 """

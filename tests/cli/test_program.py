@@ -48,7 +48,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Recorded]:
     for name in ("CI", "CONTINUOUS_INTEGRATION", "BUILD_NUMBER", "RUN_ID", "CLI_DEBUG", "FUNCTIONS_USER_LOG_LEVEL"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "host.json").write_text('{"version": "2.0"}', "utf-8")
-    monkeypatch.setenv("REMOTE_CONTAINERS", "true")  # else a test run in a container is told that it is one
+    monkeypatch.setenv("REMOTE_CONTAINERS", "true")  # otherwise, there is a note in a container
     monkeypatch.chdir(tmp_path)
     level = logging.getLogger().level
     yield recorded

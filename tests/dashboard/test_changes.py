@@ -1,4 +1,4 @@
-"""Server-sent events: what pages are told, when, and what a page that does not read costs."""
+"""Server-sent events: what pages receive, when, and what a page that does not read costs."""
 
 import asyncio
 import contextlib

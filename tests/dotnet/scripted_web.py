@@ -103,7 +103,7 @@ class ScriptedWeb:
             raise
         except Exception as error:
             _settle(ended, error)
-            return web.Response(status=200)  # as .NET does: only the invocation's answer tells that it failed
+            return web.Response(status=200)  # as .NET does: only the invocation's response shows the failure
         _settle(ended, None)
         return response
 

@@ -1,4 +1,4 @@
-"""Several real hosts on one task hub, and a load that goes on while they are killed, stopped and started."""
+"""Several real hosts on one task hub, under load while they are killed, stopped and started."""
 
 import itertools
 import random
@@ -136,7 +136,7 @@ class HostFleet(FaultWorld):
     # Load
 
     def begin(self, each: int) -> None:
-        """Begin `each` more runs of every pattern, on all partitions. They go on in the background."""
+        """Start `each` more runs of every pattern, on all partitions. They continue in the background."""
         self.runs += [
             Run(pattern, self._name(pattern, position % PARTITIONS), from_outside=True)
             for _ in range(each)

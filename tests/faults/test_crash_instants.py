@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(1200)
 DEADLINE = 5.0
 """Seconds until the deadline of `races`."""
 LARGE_ZERO = "0" + " " * 60_000
-"""The number 0, in a message that lies in a blob."""
+"""The number 0, in a message that is stored in a blob."""
 ALL_TRIES = 6
 """How often the host sends one request before it takes it for refused."""
 

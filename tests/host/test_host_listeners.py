@@ -6,7 +6,7 @@ from durable_host.host.listeners import Listeners, PlannedListener
 
 
 class Listening:
-    """A listener that tells what becomes of it; `busy` keeps it from ending."""
+    """A listener that records what happens to it; `busy` keeps it from ending."""
 
     def __init__(self, log: list[str], name: str) -> None:
         self._log = log

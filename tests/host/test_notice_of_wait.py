@@ -1,4 +1,4 @@
-"""A stop that takes long says what it waits for."""
+"""A slow stop reports what it waits for."""
 
 import asyncio
 import logging

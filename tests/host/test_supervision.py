@@ -24,7 +24,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 class Failing:
-    """A loop that fails so many times and then ends."""
+    """A loop that fails a number of times and then ends."""
 
     def __init__(self, times: int) -> None:
         self.times = times

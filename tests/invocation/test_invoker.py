@@ -79,7 +79,7 @@ def flaky(g, context):
 
 
 class Table:
-    """An input binding that tells what it was asked for."""
+    """An input binding that returns what it was asked for."""
 
     async def read(self, binding: Binding, binding_data: Mapping[str, Any], context: BindingContext) -> Datum:
         if binding_data.get("key") == "bad":

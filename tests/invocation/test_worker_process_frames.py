@@ -28,7 +28,7 @@ class Transport:
 
 
 def _begin_calls(worker: WorkerProcess, count: int) -> Sequence[Coroutine[Any, Any, Any]]:
-    """Each goes on until it waits for its answer, before anything else happens."""
+    """Each runs until it waits for its response, before anything else happens."""
     calls = [
         worker.request({"k": "invoke", "i": f"call {number}"}, lambda header, _: header) for number in range(count)
     ]

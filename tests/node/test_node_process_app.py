@@ -1,4 +1,4 @@
-"""The app `process`: what it prints, and how calls go on when the worker process ends."""
+"""The app `process`: what it prints, and what happens to calls when the worker process ends."""
 
 import pytest
 from host_process import HostProcess, until

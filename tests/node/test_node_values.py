@@ -1,4 +1,4 @@
-"""Values between host and Node.js functions: what handlers get, and what becomes of what they give."""
+"""Values between host and Node.js functions: what handlers receive, and how their return values are converted."""
 
 import json
 from pathlib import Path

@@ -189,7 +189,7 @@ async def test_no_entity_has_a_bad_name(world: World, path: str) -> None:
 async def test_names_of_events_are_decoded_twice(
     world: World, segment: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """durable-http 29: twice, and `+` is a blank; a warning says so, once."""
+    """durable-http 29: twice, and `+` is a space; a warning says so, once."""
     await world.put("a", RUNNING)
     url = yarl.URL(f"{world.webhook}/instances/a/raiseEvent/{segment}", encoded=True)
     for _ in range(2):
@@ -250,7 +250,7 @@ async def test_numbers_in_the_data_of_an_event_keep_their_spelling(world: World)
 
 @pytest.mark.differs("spelling")
 async def test_a_restart_keeps_the_text_of_the_input(world: World) -> None:
-    """durable-http 30: stays different. The extension prints it anew, `{"a":1}`"""
+    """durable-http 30: stays different. The extension prints it again, `{"a":1}`"""
     await world.put("a", COMPLETED, input='{"a" : 1}')
     async with world.http.post(f"{world.webhook}/instances/a/restart") as answer:
         state = await world.client.get((await answer.json())["id"])

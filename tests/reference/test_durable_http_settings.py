@@ -147,7 +147,7 @@ def test_a_container_has_the_limits_of_every_machine(tmp_path: Path) -> None:
 
 @pytest.mark.differs("legacy-partitions")
 def test_legacy_partitions_have_no_effect(tmp_path: Path) -> None:
-    """durable-http settings 8: stays different. `useTablePartitionManagement` goes off; here a line tells."""
+    """durable-http settings 8: stays different. `useTablePartitionManagement` is switched off; here a line says so."""
     warnings = load_durable(tmp_path, provider(useLegacyPartitionManagement=True)).warnings
     assert any("useLegacyPartitionManagement" in text and "no effect here" in text for text in warnings)
 

@@ -1,4 +1,4 @@
-"""What other programs, or another server in place of the service, can do to the parsing of queue responses."""
+"""Parsing queue responses that contain hostile messages or come from another server."""
 
 import contextlib
 
