@@ -80,7 +80,7 @@ REQUIRED = {
 
 
 @pytest.mark.parametrize("cls", EVENT_CLASSES)
-def test_every_event_is_told_with_all_its_keys(cls):
+def test_every_event_is_encoded_with_all_its_keys(cls):
     event = cls(timestamp=START, **REQUIRED.get(cls, {}))
     told = event_json(event)
     assert told["EventType"] == cls.event_type

@@ -68,7 +68,7 @@ def test_a_name_that_differs_in_case_is_not_delivered(mode):
     assert told(world) == [(codes.EVENT_CASE_DIFFERS, "approval"), (codes.EVENT_NEVER_CONSUMED, "approval")]
 
 
-def test_an_early_event_in_another_case_is_told_when_the_wait_begins():
+def test_an_early_event_in_a_different_case_is_reported_when_the_wait_begins():
     def orch(context):
         yield context.call_activity("A")
         yield context.wait_for_external_event("Approval")
@@ -82,7 +82,7 @@ def test_an_early_event_in_another_case_is_told_when_the_wait_begins():
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_an_event_in_another_case_is_told_once_although_the_code_waits_again(mode):
+def test_an_event_in_a_different_case_is_reported_once_for_repeated_waits(mode):
     def orch(context):
         for _ in range(3):
             yield context.wait_for_external_event("Approval")
@@ -95,7 +95,7 @@ def test_an_event_in_another_case_is_told_once_although_the_code_waits_again(mod
     assert told(world) == [(codes.EVENT_CASE_DIFFERS, "approval")]
 
 
-def test_an_event_that_nobody_took_is_told_at_the_end():
+def test_an_event_that_was_never_consumed_is_reported_at_the_end():
     def orch(context):
         yield context.call_activity("A")
 

@@ -128,7 +128,7 @@ def test_a_question_that_matters_is_named_for_those_who_look_closely():
     assert "it asks context.is_replaying at" in text
 
 
-def test_code_that_is_replayed_each_time_gets_its_history_without_being_asked_for_it_twice():
+def test_code_that_is_replayed_each_time_gets_its_history_with_the_first_request():
     world = finished(walks_the_history, 3)
     assert all("payload" in request for request in world.calls.requests)
     assert len(world.calls.requests) == 4
@@ -192,7 +192,7 @@ def test_a_replaced_part_of_the_sdk_runs_in_each_episode(monkeypatch):
     assert world.result is False
 
 
-def test_a_context_variable_is_still_there_in_the_next_turn_and_nobody_elses():
+def test_a_context_variable_lasts_to_the_next_turn_of_its_instance_only():
     import contextvars
 
     name = contextvars.ContextVar("name", default="nobody")

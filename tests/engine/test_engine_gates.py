@@ -111,7 +111,7 @@ def test_a_failed_task_all_holds_the_next_step_back_until_its_last_member_has_se
 
 
 @OPEN_MEMBERS
-def test_it_goes_on_in_the_same_episode_when_all_members_settle_in_one_batch(mode, member, settles, numbers):
+def test_it_continues_in_the_same_episode_when_all_members_settle_in_one_batch(mode, member, settles, numbers):
     world = world_of(fan_out(member, one_more_step), mode)
     world.deliver(world.start("orch"), time=0)
     assert decided(world.deliver(failed(numbers), settles(world), time=60)) == [f"#{numbers + 1} X"]
@@ -323,7 +323,7 @@ def test_an_event_in_another_case_opens_the_gate_but_not_the_wait(mode):
 
 
 @OPEN_MEMBERS
-def test_a_history_that_is_ahead_of_its_gates_goes_on(mode, member, settles, numbers):
+def test_a_history_that_is_ahead_of_its_gates_continues(mode, member, settles, numbers):
     def steps(context):
         for name in "XYZ":
             yield context.call_activity(name)
@@ -349,7 +349,7 @@ def test_a_history_that_is_not_ahead_yet_keeps_the_gates_from_now_on(mode):
     assert decided(world.deliver(failed(1), time=1)) == []
 
 
-def test_a_rewind_goes_on_with_what_the_extension_failed_as_non_deterministic(mode):
+def test_a_rewind_continues_what_the_extension_failed_as_non_deterministic(mode):
     def orch(context):
         with suppress(Exception):
             yield context.task_all([activity(context), context.call_activity("Fails")])

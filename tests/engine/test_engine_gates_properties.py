@@ -69,7 +69,7 @@ def play(program, seed, events, mode="cold", judge=None, lifted=0):
 
 @examples(150)
 @given(pools(), SEEDS, RAISED)
-def test_the_extension_could_go_on_after_each_episode(program, seed, events):
+def test_the_extension_could_continue_after_each_episode(program, seed, events):
     play(program, seed, events, judge=lambda extension: None)
 
 
@@ -99,6 +99,6 @@ def test_live_sessions_and_replays_decide_the_same(program, seed, events):
 
 @examples(100)
 @given(pools((*KINDS, "retry")), SEEDS, RAISED, st.integers(1, 6), st.sampled_from(["live", "cold"]))
-def test_a_history_that_ran_ahead_goes_on_when_the_gates_are_kept(program, seed, events, episodes, mode):
+def test_a_history_that_ran_ahead_continues_when_the_gates_are_kept(program, seed, events, episodes, mode):
     world = play(program, seed, events, mode, lifted=episodes)
     assert not any("Non-Deterministic" in (getattr(event, "result", None) or "") for event in world.history())

@@ -192,7 +192,7 @@ FOREIGN = "0e7b3a52-8f4d-4b3e-9c1a-2d5f6a7b8c9d"
     ("episode", "expected"), [(2, "process"), (1, "discard"), (3, "discard"), (None, "process"), (-1, "process")]
 )
 @pytest.mark.parametrize("id", [None, FOREIGN, identity.answer_to(FOREIGN)])
-def test_the_result_of_a_foreign_request_is_told_by_its_episode(id, episode, expected):
+def test_the_result_of_a_foreign_request_is_matched_by_its_episode(id, episode, expected):
     world = later_activity()
     assert delivery(world, TaskMessage(completed(0), OWN, OWN, episode, id=id)) == expected
 
@@ -306,7 +306,7 @@ def twice(context):
 
 
 @pytest.mark.parametrize("mode", ["live", "cold", "one_shot"])
-def test_histories_with_doubled_rows_and_empty_episodes_replay_and_go_on(mode):
+def test_histories_with_doubled_rows_and_empty_episodes_replay_and_continue(mode):
     """As official workers leave them behind after crashes."""
     world = World([twice], mode=mode)
     world.deliver(world.start("twice"))

@@ -138,7 +138,7 @@ def test_output_of_a_failed_instance_has_type_and_message() -> None:
     assert outcome.update.runtime_status is OrchestrationStatus.Failed
 
 
-def test_terminated_code_tells_the_reason_as_output() -> None:
+def test_terminated_code_returns_the_reason_as_output() -> None:
     world = Scripted()
     world.begin([HELLO])
     end = CompleteOrchestration(id=2, status=OrchestrationStatus.Terminated, result='"stop it"')
@@ -346,7 +346,7 @@ def test_new_version_and_empty_input_of_the_next_execution() -> None:
     assert (start.version, start.input) == ("2.0", None)
 
 
-def test_last_messages_of_the_old_execution_are_sent_and_are_not_told_from_rows() -> None:
+def test_last_messages_of_the_old_execution_are_sent_but_not_derived_from_rows() -> None:
     world = Scripted()
     signal = EntitySignaled(id=1, request_id="r", target="@e@k", operation="add")
     outcome = world.begin([signal, continued(2, "1")], [])
@@ -477,7 +477,7 @@ def test_call_that_cannot_be_made_fails_as_a_task_does(action: NumberedAction, k
     assert classify(world.state, _received(message)) == "process"
 
 
-def test_timer_fires_at_exactly_the_time_that_was_asked_for() -> None:
+def test_timer_fires_at_exactly_the_requested_time() -> None:
     world = Scripted()
     past = timestamp.parse("2020-01-01T00:00:00.1234560Z")
     world.begin([StartTimer(id=1, fire_at=past)])
@@ -580,7 +580,7 @@ def test_activities_beyond_the_window_begin_when_the_code_repeats_them() -> None
 # What an earlier process owes
 
 
-def test_inputs_of_owed_calls_are_told_by_running_their_episode_again() -> None:
+def test_inputs_of_owed_calls_come_from_another_run_of_their_episode() -> None:
     world = Scripted()
     calls = [HELLO, CreateSubOrchestration(id=2, instance_id="kid", name="child", input="7")]
     world.begin(calls)
@@ -600,7 +600,7 @@ def test_inputs_of_owed_calls_are_told_by_running_their_episode_again() -> None:
     assert [(one.id, one.event) for one in messages] == [(one.id, one.event) for one in sent]
 
 
-def test_owed_retry_is_told_by_the_episode_that_repeated_the_call() -> None:
+def test_owed_retry_is_derived_from_the_episode_that_repeated_the_call() -> None:
     world = Scripted()
     world.begin([HELLO])
     world.deliver(TaskFailed(task_scheduled_id=1), answers=[[StartTimer(id=2, fire_at=START)]])

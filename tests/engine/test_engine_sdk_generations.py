@@ -86,7 +86,7 @@ GONE_ON = [*FIRST_TASK_OF_V1, OrchestratorStarted(), renumbering_event({0: 1}, 0
         ([], True, None),
     ],
 )
-def test_code_that_cannot_go_on_leaves_the_instance_alone_with_a_reason(
+def test_code_that_cannot_continue_leaves_the_instance_unchanged_with_a_reason(
     history: list[HistoryEvent], is_numbered: bool, told: str | None
 ) -> None:
     state = OrchestrationState.from_history("i1", history, is_numbered=is_numbered)
@@ -132,7 +132,7 @@ def test_input_of_an_instance_that_1x_has_begun_loses_its_second_encoding(
 @pytest.mark.parametrize(
     "numbers", [{}, {0: 1}, {0: 1, 1: 2, 2: 1, 3: None, 4: None, 5: 3}, {n: n + 1 for n in range(2000)}]
 )
-def test_event_tells_the_new_numbers_in_few_words(numbers: dict[int, int | None]) -> None:
+def test_event_encodes_the_new_numbers_compactly(numbers: dict[int, int | None]) -> None:
     sign = renumbering_event(numbers, 5)
     assert numbers_of(sign) == numbers
     assert len(sign.data or "") < 200
@@ -291,14 +291,14 @@ FAILED = CompleteOrchestration(
         ),
     ],
 )
-def test_code_that_does_something_else_does_not_go_on(
+def test_code_that_decides_differently_does_not_continue(
     history: list[HistoryEvent], answers: list[list[NumberedAction]], told: str
 ) -> None:
     with pytest.raises(CannotTakeOver, match=told):
         numbers_found(history, *answers)
 
 
-def test_code_that_cannot_be_run_does_not_go_on() -> None:
+def test_code_that_cannot_run_does_not_continue() -> None:
     past = TakeOver("i1", FIRST_TASK_OF_V1)
     ((_, where),) = past.turns()
     with pytest.raises(CannotTakeOver, match="cannot be run: it is broken"):
@@ -386,7 +386,7 @@ def test_old_and_new_calls_with_one_number_get_their_own_answers() -> None:
         assert state.calls.key_of(old) != state.calls.key_of(new)
 
 
-def test_timers_of_the_same_number_are_told_apart_by_their_time() -> None:
+def test_timers_of_the_same_number_are_distinguished_by_their_time() -> None:
     history = begun(timer(0, SECOND), timer(1, 2 * SECOND), is_played=True)
     taken = TakenInstance(history, [StartTimer(id=1, fire_at=SECOND), StartTimer(id=2, fire_at=2 * SECOND)])
     taken.deliver(TaskMessage(EventRaised(name="go"), INSTANCE), StartTimer(id=3, fire_at=START + SECOND))

@@ -44,7 +44,7 @@ def test_a_worker_that_lost_its_session_gets_all_of_history():
     assert ["payload" in request for request in world.calls.requests] == [True, False, True, False, True]
 
 
-def test_a_state_loaded_again_never_meets_the_old_session():
+def test_a_reloaded_state_never_uses_the_old_session():
     world = World([waits])
     world.deliver(world.start("waits"))
     world.deliver(raised("E", 1), time=1)
@@ -77,7 +77,7 @@ def test_forgetting_an_execution_drops_both_ends():
     assert "payload" in world.calls.requests[-1]
 
 
-def test_an_error_while_a_session_goes_on_is_the_same_as_in_a_full_replay():
+def test_an_error_in_a_live_session_is_the_same_as_in_a_full_replay():
     def orch(context):
         yield context.call_activity("A")
         yield 5

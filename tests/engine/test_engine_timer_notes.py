@@ -102,7 +102,7 @@ def test_it_is_said_once_for_each_place_and_not_again_in_a_replay(mode):
     assert first != second
 
 
-def test_each_instance_is_told_of(mode):
+def test_each_instance_is_reported(mode):
     world = World([race(any_of)], mode=mode)
     for instance_id in "ab":
         world.deliver(world.start("orch", instance_id=instance_id), instance_id=instance_id)
@@ -117,7 +117,7 @@ def test_a_timer_of_six_days_is_cancelled_without_a_word(mode):
     assert not notes(world, "DH6144")
 
 
-def test_a_long_timer_that_nobody_waited_for_holds_nothing_up(mode):
+def test_a_long_timer_without_a_wait_delays_nothing(mode):
     def orch(context):
         timer = context.create_timer(context.current_utc_datetime + timedelta(days=14))
         timer.cancel()
@@ -129,7 +129,7 @@ def test_a_long_timer_that_nobody_waited_for_holds_nothing_up(mode):
     assert not notes(world, "DH6144")
 
 
-def test_a_long_timer_cancelled_before_the_wait_is_told_of_as_well(mode):
+def test_a_long_timer_cancelled_before_the_wait_is_reported_too(mode):
     def orch(context):
         timer = context.create_timer(context.current_utc_datetime + timedelta(days=14))
         timer.cancel()
@@ -185,7 +185,7 @@ def test_the_offset_of_a_due_time_is_dropped_with_a_warning(mode, zone, seconds,
     assert found.once == ("DH6145", found.position)
 
 
-def test_a_due_time_with_an_offset_is_not_told_of_again_in_a_replay(mode):
+def test_a_due_time_with_an_offset_is_not_reported_again_in_a_replay(mode):
     def orch(context):
         yield context.create_timer(context.current_utc_datetime.astimezone(EAST))
         yield context.wait_for_external_event("E")
@@ -199,7 +199,7 @@ def test_a_due_time_with_an_offset_is_not_told_of_again_in_a_replay(mode):
     assert len(notes(world, "DH6145")) == 1
 
 
-def test_a_long_timer_with_an_offset_is_told_of_too(mode):
+def test_a_long_timer_with_an_offset_is_reported_too(mode):
     world = World([due(datetime(2026, 1, 11, tzinfo=EAST))], mode=mode)
     world.deliver(world.start("orch"), time=0)
     world.deliver(fired(0), time=3 * DAYS)

@@ -314,7 +314,7 @@ def test_trace_13_early_event(mode):
     assert world.result == "1"
 
 
-def test_trace_14_fan_out_with_one_failure_goes_on_when_all_have_answered(mode):
+def test_trace_14_fan_out_with_one_failure_continues_when_all_have_answered(mode):
     def orch(context):
         try:
             yield context.task_all([context.call_activity("A", i) for i in range(3)])

@@ -40,7 +40,7 @@ def orch(context):
     return context.version
 
 
-def test_reject_leaves_the_instance_alone_and_says_why():
+def test_reject_leaves_the_instance_unchanged_and_logs_the_reason():
     world = World([orch], options=EngineOptions(default_version="1.0"))
     with pytest.raises(RuntimeError, match=r"version '2.0'.*defaultVersion is '1.0'.*CurrentOrOlder"):
         world.deliver(world.start("orch", version="2.0"))

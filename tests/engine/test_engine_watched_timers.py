@@ -16,7 +16,7 @@ def is_reporting(owner: type, name: str) -> bool:
     return hasattr(getattr(owner, name), "durable_host_original")
 
 
-def test_a_thread_that_comes_while_another_one_begins_does_not_go_on_without_reports(monkeypatch: pytest.MonkeyPatch):
+def test_a_thread_that_arrives_while_another_begins_waits_for_reports(monkeypatch: pytest.MonkeyPatch):
     timer_notes.watch_timers()
     for owner, name in METHODS:
         monkeypatch.setattr(owner, name, getattr(owner, name).durable_host_original)

@@ -136,7 +136,7 @@ def test_name_and_key_come_from_the_id(instance_id: str, name: str, key: str):
 # Batch size, suspension
 
 
-def test_a_full_batch_suspends_and_goes_on_with_its_own_message():
+def test_a_full_batch_suspends_and_continues_with_its_own_message():
     entity = Entity(options=EntityOptions(max_batch_size=4))
     outcomes = entity.run(*(signal("add", "1", number=number) for number in range(10)))
     assert len(outcomes) == 1
@@ -377,7 +377,7 @@ def test_a_timeout_is_answered_with_bare_text():
     seed=st.randoms(use_true_random=False),
     size=st.sampled_from([1, 2, 5000]),
 )
-def test_calls_of_several_senders_run_in_their_order_exactly_once_whatever_arrives_when(cuts, seed, size):
+def test_calls_of_several_senders_run_in_their_order_exactly_once_for_any_arrival(cuts, seed, size):
     calls: list[EventRaised] = []
     for sender in ("p", "q"):
         labels = SendLabels()

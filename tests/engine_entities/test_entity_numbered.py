@@ -91,7 +91,7 @@ def test_delayed_signal_is_due_later() -> None:
     assert message.due == LATER
 
 
-def test_orchestration_begins_with_the_entity_as_a_parent_that_nobody_answers() -> None:
+def test_orchestration_begins_with_the_entity_as_a_parent_that_gets_no_answer() -> None:
     begun = OrchestrationBegun(instance_id="child", name="work", input="5", due=LATER)
     options = EntityOptions(default_version="2.0")
     outcome = run(signal("x"), results=[FINE], actions=[begun], options=options)

@@ -94,7 +94,7 @@ def test_an_episode_that_ran_again_loses_no_request(count: int, seed: random.Ran
     assert not any(source.buffered for source in sorter.sources.values())
 
 
-def test_equal_times_are_told_apart_by_ticks():
+def test_times_that_differ_by_ticks_are_distinguished():
     first, second = _send("s", [NOW, NOW])
     assert second.timestamp.ticks == first.timestamp.ticks + 1
     assert not second.timestamp.is_utc

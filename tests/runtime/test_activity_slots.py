@@ -72,7 +72,7 @@ class World:
             await asyncio.sleep(0)
 
 
-async def test_an_activity_begins_before_what_the_loop_is_asked_for_after_it() -> None:
+async def test_an_activity_begins_before_later_callbacks_of_the_loop() -> None:
     world = World(slots=2)
     async with world.served():
         world.request("first")

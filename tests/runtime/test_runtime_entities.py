@@ -258,7 +258,7 @@ async def test_a_termination_in_a_batch_that_is_not_committed_is_received_again(
     await _settled(world, "k", 3)
 
 
-async def test_unknown_entity_and_unusable_messages_stop_nobody(app: App, hosts: Hosts) -> None:
+async def test_unknown_entity_and_unusable_messages_block_no_other_instance(app: App, hosts: Hosts) -> None:
     _with_counter(app)
     world = await hosts.start(app)
     request = EventRaised(timestamp=1, name="op", input='{"op":"x","signal":true,"id":"1"}')

@@ -95,7 +95,7 @@ async def test_a_start_whose_serving_fails_raises(app: App, hosts: Hosts, monkey
     await hub.close()
 
 
-async def test_a_runtime_that_fails_again_and_again_says_that_it_has_ended(app: App, hosts: Hosts) -> None:
+async def test_a_runtime_that_fails_repeatedly_reports_its_end(app: App, hosts: Hosts) -> None:
     class Hopeless(RecordingHub):
         async def next_control_messages(self) -> list[Any]:
             return [None]

@@ -294,7 +294,7 @@ class TornHub(RecordingHub):
         raise TaskHubUnavailable("the connection was lost")
 
 
-async def test_episode_whose_history_was_written_in_part_is_made_up_for(app: App, virtual_hosts: Hosts) -> None:
+async def test_partly_written_episode_is_completed(app: App, virtual_hosts: Hosts) -> None:
     @app.entity
     def collect(context):
         context.set_state([*context.get_state(list), context.get_input()])
@@ -374,7 +374,7 @@ async def test_row_that_missed_the_end_is_repaired_by_the_next_message(app: App,
     assert (repaired.runtime_status, repaired.output) == (OrchestrationStatus.Completed, done.output)
 
 
-async def test_messages_for_nobody_are_discarded(app: App, hosts: Hosts) -> None:
+async def test_messages_for_missing_instances_are_discarded(app: App, hosts: Hosts) -> None:
     world = await hosts.start(app)
     event = EventRaised(timestamp=world.clock.now(), name="x", input="1")
     await world.hub.send(TaskMessage(event, OrchestrationInstance("nobody")))
@@ -411,7 +411,7 @@ async def test_stop_lets_running_activities_finish(app: App, hosts: Hosts) -> No
     assert calls_before == 0
 
 
-async def test_stop_gives_back_what_does_not_finish_in_time(app: App, hosts: Hosts) -> None:
+async def test_stop_releases_what_does_not_finish_in_time(app: App, hosts: Hosts) -> None:
     world = await hosts.start(app)
     begun, never = asyncio.Event(), asyncio.Event()
 
@@ -522,14 +522,14 @@ async def _lose_the_wake_up_of_a_rewind(app: App, hosts: Hosts) -> World:
     return world
 
 
-async def test_rewind_that_a_crash_interrupted_goes_on_at_the_next_start(app: App, hosts: Hosts) -> None:
+async def test_rewind_that_a_crash_interrupted_continues_at_the_next_start(app: App, hosts: Hosts) -> None:
     world = await _lose_the_wake_up_of_a_rewind(app, hosts)
     await world.hub.close()
     world = await hosts.start(app)
     assert await world.output("d") == "x"
 
 
-async def test_a_rewind_that_failed_half_way_can_be_asked_for_again(app: App, hosts: Hosts) -> None:
+async def test_a_rewind_that_failed_halfway_can_be_repeated(app: App, hosts: Hosts) -> None:
     world = await _lose_the_wake_up_of_a_rewind(app, hosts)
     await world.client.rewind("d", "again")
     await world.hub.close()

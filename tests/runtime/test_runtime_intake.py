@@ -21,14 +21,14 @@ class _Hub:
 
     def __init__(self, kept: Sequence[ReceivedMessage]) -> None:
         self._kept = list(kept)
-        self.given_back: list[ReceivedMessage] = []
+        self.released: list[ReceivedMessage] = []
 
     async def recall(self, instance_id: str) -> list[ReceivedMessage]:
         kept, self._kept = self._kept, []
         return kept
 
     async def abandon(self, messages: Sequence[ReceivedMessage], /, *, delay: float | None = None) -> None:
-        self.given_back += messages
+        self.released += messages
 
 
 def received(id: str, message: TaskMessage) -> ReceivedMessage:
@@ -51,21 +51,21 @@ def start(id: str, timestamp: int = 100, parent: str | None = None, execution: s
     [
         (start("copy"), "useless"),
         (start("older", timestamp=50, execution="before"), "useless"),
-        (start("newer", timestamp=150, execution="after"), "given back"),
-        (start("of another parent", parent="other", execution="x"), "given back"),
+        (start("newer", timestamp=150, execution="after"), "released"),
+        (start("of another parent", parent="other", execution="x"), "released"),
         (received("event", TaskMessage(EventRaised(name="E", timestamp=1), OrchestrationInstance("a"))), "work"),
     ],
     ids=lambda one: one.id if isinstance(one, ReceivedMessage) else one,
 )
-async def test_a_message_that_was_given_back_before_the_start_is_dealt_with(kept: ReceivedMessage, fate: str) -> None:
-    """Each is processed, deleted or given back again: else it would be kept from everybody forever."""
+async def test_a_message_released_before_the_start_is_processed(kept: ReceivedMessage, fate: str) -> None:
+    """Each is processed, deleted or released again; otherwise nobody would ever receive it."""
     hub = _Hub([kept])
     intake = Intake(cast("TaskHub", hub), cast("Any", None), SystemClock(), cast("Any", None))
     batch = [start("first")]
     work, useless = await intake.sort(InstanceSession("a"), OrchestrationState("a"), batch)
-    fates = {"work": work, "useless": useless, "given back": hub.given_back}
+    fates = {"work": work, "useless": useless, "released": hub.released}
     assert [name for name, messages in fates.items() for one in messages if one is kept] == [fate]
-    assert (kept in batch) == (fate != "given back")
+    assert (kept in batch) == (fate != "released")
 
 
 def event(id: str, identity: str | None) -> ReceivedMessage:
@@ -94,11 +94,11 @@ async def test_messages_that_were_released_before_a_release_failed_are_no_longer
     batch = [event("1", "x"), event("2", "y")]
     with pytest.raises(TaskHubUnavailable):
         await intake.keep_for_start(session, batch, list(batch))
-    assert [one.id for one in hub.given_back] == ["1"]
+    assert [one.id for one in hub.released] == ["1"]
     assert [one.id for one in batch] == ["2"]
 
 
-async def test_copies_of_a_message_that_were_given_back_one_by_one_are_taken_once() -> None:
+async def test_copies_of_a_message_that_were_released_one_by_one_are_received_once() -> None:
     first, copy, in_batch = event("1", "x"), event("2", "x"), event("3", "x")
     others = [event("4", None), event("5", None)]
     hub = _Hub([first, copy, *others])
@@ -109,7 +109,7 @@ async def test_copies_of_a_message_that_were_given_back_one_by_one_are_taken_onc
     assert {one.id for one in work} == {"1", "4", "5", "first"}
     assert useless == [copy, in_batch]
     assert {one.id for one in batch} == {"1", "2", "3", "4", "5", "first"}
-    assert hub.given_back == []
+    assert hub.released == []
 
 
 async def test_a_message_of_the_batch_that_is_recalled_too_is_taken_once_and_not_deleted_apart() -> None:

@@ -37,7 +37,7 @@ async def restarted(world: World, hosts: Hosts, app: App) -> World:
     return await hosts.start(app)
 
 
-async def test_start_and_end_are_told_once(app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture) -> None:
+async def test_start_and_end_are_logged_once(app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture) -> None:
     world = await hosts.start(app)
     await world.start("CHAIN", "c", ["a", "b", "c"])
     await world.result("c")
@@ -50,7 +50,7 @@ async def test_start_and_end_are_told_once(app: App, hosts: Hosts, caplog: pytes
 
 
 @pytest.mark.parametrize("is_one_shot", [False, True])
-async def test_an_error_is_told_with_type_text_and_the_users_frames(
+async def test_an_error_is_logged_with_type_text_and_frames_of_the_user(
     app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture, is_one_shot: bool
 ) -> None:
     def helper(data: Any) -> Any:
@@ -79,7 +79,7 @@ async def test_an_error_is_told_with_type_text_and_the_users_frames(
     assert "output" not in failure
 
 
-async def test_a_replay_tells_nothing_again(app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_replay_reports_nothing_again(app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture) -> None:
     @app.orchestrator
     def waits(context):
         yield context.call_activity("hello", "x")
@@ -96,7 +96,7 @@ async def test_a_replay_tells_nothing_again(app: App, hosts: Hosts, caplog: pyte
     assert "Exception: ValueError: late" in told(caplog, "w")[1].getMessage()
 
 
-async def test_a_work_item_that_is_done_over_is_told_once(
+async def test_a_repeated_work_item_is_logged_once(
     app: App, virtual_hosts: Hosts, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(hub: Any) -> None:
@@ -121,7 +121,7 @@ class ForgetfulHub(RecordingHub):
         raise TaskHubUnavailable("the answer was lost")
 
 
-async def test_the_end_is_told_although_the_answer_to_its_commit_is_lost(
+async def test_the_end_is_logged_although_the_response_to_its_commit_is_lost(
     app: App, virtual_hosts: Hosts, caplog: pytest.LogCaptureFixture
 ) -> None:
     @app.orchestrator
@@ -171,7 +171,7 @@ async def test_a_failure_that_the_code_handles_is_none_of_the_orchestration(
     assert endings(caplog, "c") == [("INFO", "Running"), ("INFO", "Completed")]
 
 
-async def test_a_failed_call_is_told_without_the_traceback_of_the_callee(
+async def test_a_failed_call_is_logged_without_the_traceback_of_the_callee(
     app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture
 ) -> None:
     @app.orchestrator
@@ -220,7 +220,7 @@ async def test_an_error_raised_from_a_failed_call_has_the_users_frames_only(
     assert "The above exception was the direct cause of the following exception:" in lines
 
 
-async def test_a_failure_made_by_the_host_is_told_with_its_reason(
+async def test_a_failure_made_by_the_host_is_logged_with_its_reason(
     app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = await hosts.start(app)
@@ -284,7 +284,9 @@ async def test_a_rewound_orchestration_starts_and_ends_again(
     assert "Reason='Rewound: fixed'" in told(caplog, "f")[2].getMessage()
 
 
-async def test_a_replaced_instance_is_told_as_another(app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_replaced_instance_is_logged_as_another_one(
+    app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture
+) -> None:
     world = await hosts.start(app)
     for _ in range(2):
         await world.start("chain", "c")

@@ -392,7 +392,7 @@ async def test_instance_of_another_version_fails_when_host_json_says_so(app: App
     assert (state.output or "").startswith("VersionMismatch: ")
 
 
-async def test_findings_of_the_engine_come_to_one_place(app: App, hosts: Hosts) -> None:
+async def test_findings_of_the_engine_are_collected_in_one_place(app: App, hosts: Hosts) -> None:
     @app.orchestrator
     def deaf(context):
         yield context.call_activity("hello", "x")

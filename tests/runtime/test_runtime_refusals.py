@@ -87,19 +87,19 @@ async def test_an_activity_whose_result_is_refused_fails_with_the_reason(app: Ap
 
 
 @pytest.mark.parametrize("method", ["commit", "complete_activity"])
-async def test_what_is_refused_for_another_reason_is_given_back_and_named(app: App, hosts: Hosts, method: str) -> None:
+async def test_what_is_refused_for_another_reason_is_released_and_logged(app: App, hosts: Hosts, method: str) -> None:
     world = await begin(app, hosts, {method: refused(MAX_REFUSALS)})
-    given_back: list[Any] = []
+    released: list[Any] = []
     abandon = world.hub.abandon
 
     async def abandoned(messages: Any, *, delay: float | None = None) -> None:
-        given_back.extend(messages)
+        released.extend(messages)
         await abandon(messages, delay=0.0)
 
     world.hub.abandon = abandoned  # type: ignore[method-assign]
     await world.start("chain", "c", ["a"])
     assert await world.output("c") == ["Hello a"]
-    assert len(given_back) == 1
+    assert len(released) == 1
     assert [one.instance_id for one in world.runtime.diagnostics.recent() if one.code == "DH6207"] == ["c"]
 
 

@@ -66,7 +66,7 @@ async def test_stop_right_after_the_start_repairs_the_row_that_a_crash_left_behi
     assert (repaired.runtime_status, repaired.output) == (OrchestrationStatus.Completed, done.output)
 
 
-async def test_a_stop_says_what_an_earlier_process_left_and_it_does_not_wait_for(
+async def test_a_stop_reports_the_work_of_an_earlier_process_without_waiting_for_it(
     app: App, hosts: Hosts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = await hosts.start(app)

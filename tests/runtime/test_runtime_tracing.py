@@ -103,7 +103,7 @@ async def test_without_an_sdk_the_callers_context_travels_as_it_is(hosts: Hosts,
     assert started.parent_trace_context == CALLER
 
 
-async def test_without_a_caller_nothing_is_made_up(hosts: Hosts, app: App) -> None:
+async def test_without_a_caller_no_trace_context_is_created(hosts: Hosts, app: App) -> None:
     world = await hosts.start(app)
     await world.start("chain", "i")
     await world.result("i")

@@ -92,7 +92,7 @@ async def test_a_call_that_can_never_succeed_is_not_repeated(dotnet: Any, method
     assert failure.value.code() not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
 
 
-async def test_a_start_says_what_is_wrong_with_the_status_that_the_client_expects(dotnet: Any) -> None:
+async def test_a_refused_start_has_the_status_that_the_client_expects(dotnet: Any) -> None:
     await call(dotnet, "StartInstance", name="approval", instanceId="twice")
     for message, code in (
         (pb.CreateInstanceRequest(name="approval", instanceId="twice"), grpc.StatusCode.ALREADY_EXISTS),

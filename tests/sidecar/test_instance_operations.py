@@ -41,7 +41,7 @@ async def test_an_id_is_made_when_none_is_given(sidecar: Sidecar) -> None:
     assert len(response.instanceId) == 32
 
 
-async def test_custom_status_and_input_are_shown_when_asked_for(sidecar: Sidecar) -> None:
+async def test_custom_status_and_input_are_shown_on_request(sidecar: Sidecar) -> None:
     await sidecar.sdk.schedule_new_orchestration("echo", input=json.dumps("x"), instance_id="e1")
     state = await sidecar.sdk.wait_for_orchestration_completion("e1", timeout=PATIENCE)
     assert state.get_custom_status() == {"step": 1}
@@ -209,7 +209,7 @@ async def test_what_cannot_be_done_ends_with_a_code_and_a_text(
     assert failure.value.details()
 
 
-async def test_an_existing_id_is_reused_as_the_policy_of_the_call_says(sidecar: Sidecar) -> None:
+async def test_an_existing_id_is_reused_according_to_the_policy_of_the_call(sidecar: Sidecar) -> None:
     await sidecar.sdk.schedule_new_orchestration("greet", instance_id="i1")
     await sidecar.sdk.wait_for_orchestration_completion("i1", timeout=PATIENCE)
     never = pb.CreateInstanceRequest(

@@ -143,7 +143,7 @@ async def test_a_failure_keeps_its_tree(workers: Workers) -> None:
     assert state.failure_details.inner_failure.message == "boom"
 
 
-async def test_an_activity_is_retried_as_the_policy_says(workers: Workers) -> None:
+async def test_an_activity_is_retried_according_to_its_policy(workers: Workers) -> None:
     calls: list[int] = []
 
     def act_unsteady(ctx: task.ActivityContext, _: Any) -> str:

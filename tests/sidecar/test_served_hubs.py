@@ -143,7 +143,7 @@ async def test_deleted_hub_is_gone_with_its_data_and_its_workers(hubs: Hubs, hub
 
 
 @pytest.mark.parametrize("recreates", [True, False])
-async def test_hub_that_is_created_again_loses_its_data_if_it_is_asked_to(hubs: Hubs, recreates: bool) -> None:
+async def test_hub_that_is_recreated_on_request_loses_its_data(hubs: Hubs, recreates: bool) -> None:
     stub, client = await hubs.stub(), await hubs.client("orders")
     await client.schedule_new_orchestration("which", instance_id="i")
     await stub.CreateTaskHub(pb.CreateTaskHubRequest(recreateIfExists=recreates), metadata=[("taskhub", "orders")])

@@ -61,7 +61,7 @@ async def test_an_unknown_token_is_not_found(workers: Workers, method: str, mess
     assert failure.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_a_token_of_another_kind_is_not_found_and_the_work_goes_on(workers: Workers) -> None:
+async def test_a_token_of_another_kind_is_not_found_and_the_work_continues(workers: Workers) -> None:
     async with workers.raw() as worker:
         await workers.begin("one", "i1")
         token = (await worker.next()).completionToken
@@ -123,7 +123,7 @@ async def test_abandoned_work_comes_again(workers: Workers, monkeypatch: pytest.
         await workers.end("i1")
 
 
-async def test_a_worker_has_no_more_open_items_than_it_asked_for(workers: Workers) -> None:
+async def test_a_worker_has_no_more_open_items_than_it_requested(workers: Workers) -> None:
     async with workers.raw(maxConcurrentOrchestrationWorkItems=1) as worker:
         for number in range(3):
             await workers.begin("one", f"i{number}")
@@ -318,7 +318,7 @@ async def test_a_host_of_an_app_takes_no_workers(sidecar: Sidecar) -> None:
 _METHODS = [one.name for one in pb.DESCRIPTOR.services_by_name["TaskHubSidecarService"].methods]
 
 
-async def test_garbage_is_refused_and_work_goes_on(workers: Workers) -> None:
+async def test_garbage_is_refused_and_work_continues(workers: Workers) -> None:
     """Bytes that are no message, tokens of nobody, streams that nobody reads, callers that vanish."""
     generator = random.Random(2)
     async with grpc.aio.insecure_channel(workers.url.removeprefix("http://")) as channel:

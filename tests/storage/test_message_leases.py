@@ -149,7 +149,7 @@ async def test_a_lost_message_is_not_renewed_until_its_queue_delivers_it_again(
     assert [receipt for _, receipt, _ in queues.calls] == ["r1", "fresh"]
 
 
-async def test_a_message_that_was_given_back_is_not_hidden_again(queues: ScriptedQueues, clock: Clock) -> None:
+async def test_a_released_message_is_not_hidden_again(queues: ScriptedQueues, clock: Clock) -> None:
     leases, message = opened(queues, 2.0, 30.0), leased(2.0)
     leases.keep(message)
     assert await leases.release(message, 7.0)

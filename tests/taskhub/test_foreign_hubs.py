@@ -119,7 +119,7 @@ async def test_a_file_that_is_no_hub_is_empty(tmp_path: Path) -> None:
     await foreign.close()
 
 
-async def test_what_callers_are_told_names_neither_file_nor_sql(tmp_path: Path) -> None:
+async def test_errors_for_callers_contain_neither_file_nor_sql(tmp_path: Path) -> None:
     path = tmp_path / "other.db"
     path.write_text("this is no database, although it is long enough to be taken for one" * 100)
     foreign = ForeignSqliteHub(path, "Other")

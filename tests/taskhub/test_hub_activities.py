@@ -86,7 +86,7 @@ async def test_requests_are_shared_among_the_slots_without_doubles(hub: TaskHub)
     assert sorted(seen) == list(range(30))
 
 
-async def test_requests_come_several_at_once_as_many_as_asked_for_at_most_and_none_twice(hub: TaskHub):
+async def test_several_requests_are_received_at_once_up_to_the_limit_and_none_twice(hub: TaskHub):
     await _request(hub, 5)
     received: list[ReceivedMessage] = []
     async with time_limit():
@@ -141,7 +141,7 @@ async def _scheduled(hub: TaskHub, count: int, *, cancelled: bool = False) -> li
     return requests
 
 
-async def test_activities_of_an_episode_run_in_the_order_of_their_calls_whatever_their_number(hub: TaskHub):
+async def test_activities_of_an_episode_run_in_the_order_of_their_calls_for_any_count(hub: TaskHub):
     requests = await _scheduled(hub, 300)
     received = [await receive_activity(hub) for _ in requests]
     assert [one.message for one in received] == requests
@@ -149,7 +149,7 @@ async def test_activities_of_an_episode_run_in_the_order_of_their_calls_whatever
     await hub.discard(received)
 
 
-async def test_activities_that_nobody_took_are_there_after_a_stop(open_hub):
+async def test_activities_that_were_not_received_survive_a_stop(open_hub):
     hub: TaskHub = await open_hub()
     requests = await _scheduled(hub, 3)
     first = await receive_activity(hub)

@@ -343,7 +343,7 @@ def repair_of(start: TaskMessage, checkpoint: Checkpoint | None, expected_row: I
     return msgspec.structs.replace(repair, events=(), expected_row=expected_row)
 
 
-async def test_a_row_that_has_changed_since_it_was_judged_is_not_repaired(hub: TaskHub):
+async def test_a_row_that_has_changed_since_it_was_read_is_not_repaired(hub: TaskHub):
     start, checkpoint = await run_first_episode(hub, "a")
     expected_row = await hub.get_instance("a", fetch_input=False, fetch_output=False)
     await hub.touch_instance("a", later(5))
@@ -358,7 +358,7 @@ async def test_a_row_that_has_changed_since_it_was_judged_is_not_repaired(hub: T
     assert state.runtime_status is OrchestrationStatus.Suspended
 
 
-async def test_the_row_of_a_history_that_has_gone_on_is_not_repaired(hub: TaskHub):
+async def test_the_row_of_a_history_that_has_continued_is_not_repaired(hub: TaskHub):
     start, checkpoint = await run_first_episode(hub, "a")
     more = [OrchestratorStarted(timestamp=1), OrchestratorCompleted(timestamp=1)]
     await hub.commit(commit_of(start, more, checkpoint=checkpoint, first_ordinal=len(first_episode(start))))

@@ -39,7 +39,7 @@ async def test_an_activity_request_of_a_crashed_host_is_delivered_again(open_hub
     assert (second.id, second.message) == (first.id, first.message)
 
 
-async def test_everything_committed_is_there_after_a_crash(open_hub, crash):
+async def test_everything_committed_survives_a_crash(open_hub, crash):
     crashing: TaskHub = await open_hub(short_visibility=True)
     await create(crashing, "pending", input='"x"')
     start = (await receive(crashing, 1))[0]
@@ -59,7 +59,7 @@ async def test_everything_committed_is_there_after_a_crash(open_hub, crash):
     assert second.received_time >= due
 
 
-async def test_stopping_gives_back_what_was_received(open_hub, crash):
+async def test_stopping_releases_what_was_received(open_hub, crash):
     stopping: TaskHub = await open_hub()
     await stopping.send(raised("a", "E"))
     await run_first_episode_beside(stopping)

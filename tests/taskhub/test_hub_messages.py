@@ -215,7 +215,7 @@ async def test_withdrawing_unknown_timers_changes_nothing(hub: TaskHub):
     await hub.withdraw_timers("nobody", "e", [1, 2])
 
 
-async def test_a_restored_timer_whose_message_is_there_fires_once(hub: TaskHub):
+async def test_a_restored_timer_whose_message_exists_fires_once(hub: TaskHub):
     start, _ = await run_first_episode(hub, "a")
     message = timer(start.target, 1, later(1.2))
     await hub.send(message)
@@ -251,7 +251,7 @@ async def test_only_timers_can_be_hastened(hub: TaskHub):
     assert not await hub.hasten_timer(raised("a", "Event"))
 
 
-async def test_what_was_given_back_is_recalled_at_once(hub: TaskHub):
+async def test_released_messages_are_recalled_at_once(hub: TaskHub):
     await hub.send(raised("a", "One"))
     await hub.send(raised("b", "Other"))
     received = await receive(hub, 2)
@@ -276,7 +276,7 @@ async def test_what_was_consumed_after_its_release_had_failed_halfway_does_not_c
     await nothing_more(hub, "a")
 
 
-async def test_activities_that_were_given_back_are_not_recalled(hub: TaskHub):
+async def test_released_activities_are_not_recalled(hub: TaskHub):
     start, _ = await run_first_episode(hub, "a")
     await hub.send(activity(start.target))
     await hub.abandon([await receive_activity(hub)], delay=0.3)

@@ -121,7 +121,7 @@ async def test_rewinding_takes_the_failure_out_of_the_history_and_wakes_the_inst
     assert wake_up.message.target == OrchestrationInstance("a", None)
 
 
-async def test_rewinding_finds_calls_of_1x_with_which_2x_has_gone_on(hub: TaskHub):
+async def test_rewinding_finds_calls_of_1x_that_2x_has_continued(hub: TaskHub):
     await _fail(
         hub, "a",
         TaskScheduled(event_id=0, name="Bad"),

@@ -102,7 +102,7 @@ async def test_an_unconsumed_result_is_delivered_after_a_stop_and_its_activity_d
     await _nothing_runs(heir)
 
 
-async def test_a_result_that_is_given_back_comes_again_and_its_activity_does_not_run_again(hub: TaskHub):
+async def test_a_released_result_is_delivered_again_without_another_run_of_its_activity(hub: TaskHub):
     start, checkpoint = await _begun(hub)
     await _answer(hub, start)
     (received,) = await receive(hub, 1)

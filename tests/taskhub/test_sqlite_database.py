@@ -327,7 +327,7 @@ async def test_refused_work_that_runs_again_because_other_work_fails_can_succeed
     assert [type(outcome) for outcome in outcomes[1:]] == [TaskHubRefused, ValueError]
 
 
-async def test_the_loop_goes_on_between_pieces_of_work_that_are_long_together(eager: Database):
+async def test_the_loop_runs_between_pieces_of_work_that_are_long_together(eager: Database):
     begun = await _transactions(eager)
     waiting = [eager.submit(_insert(number), cost=cost) for number, cost in enumerate([0.5, 0.5, 0.9, 0.2, 0.2])]
     done: list[int] = []

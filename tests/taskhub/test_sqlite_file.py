@@ -120,7 +120,7 @@ def _run_and_kill(script: str) -> int:
 
 @pytest.mark.process
 @pytest.mark.parametrize("eager", [False, True])
-async def test_a_killed_process_loses_nothing_that_it_was_told_is_done(tmp_path: Path, eager: bool):
+async def test_a_killed_process_loses_nothing_that_was_confirmed(tmp_path: Path, eager: bool):
     path = tmp_path / "hub.db"
     helpers = [str(folder) for folder in Path(__file__).parents[:2]]
     script = _KILLED.format(helpers=helpers, path=str(path), eager=eager)
@@ -196,7 +196,7 @@ async def test_a_closed_hub_says_so(tmp_path: Path):
         await hub.get_instance("a")
 
 
-async def test_a_message_that_cannot_be_read_is_set_aside_and_the_rest_goes_on(tmp_path: Path, caplog):
+async def test_a_message_that_cannot_be_read_is_set_aside_and_the_others_are_processed(tmp_path: Path, caplog):
     hub = SqliteTaskHub(tmp_path / "hub.db", "TestHub")
     await hub.create()
     await hub.send(raised("a", "bad"))
@@ -324,7 +324,7 @@ async def test_the_first_load_of_a_new_instance_does_not_read_the_file(tmp_path:
     await hub.close()
 
 
-async def test_released_messages_are_only_looked_for_if_there_were_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_released_messages_are_searched_for_only_if_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     first = SqliteTaskHub(tmp_path / "hub.db", "TestHub")
     await first.start()
     with monkeypatch.context() as patched:

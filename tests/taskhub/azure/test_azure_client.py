@@ -268,7 +268,7 @@ async def test_a_row_whose_answer_was_lost_is_known_as_our_own(open_azure, accou
     await hub.discard([start])
 
 
-async def test_first_load_of_an_instance_created_here_asks_nobody(open_azure, account: RecordingAccount) -> None:
+async def test_first_load_of_an_instance_created_here_makes_no_request(open_azure, account: RecordingAccount) -> None:
     hub = await open_azure()
     await create(hub, "abc123")
     mark = len(account.requests)
@@ -278,7 +278,7 @@ async def test_first_load_of_an_instance_created_here_asks_nobody(open_azure, ac
     assert [method for service, method, _ in account.requests[mark:] if service == "table"] == ["query_all"]
 
 
-async def test_first_load_of_a_child_asks_nobody(open_azure, account: RecordingAccount) -> None:
+async def test_first_load_of_a_child_makes_no_request(open_azure, account: RecordingAccount) -> None:
     hub = await open_azure()
     parent = e.ParentInstance("F", OrchestrationInstance("abc123", "p"), 0)
     for child, reads in (("p:0", 0), ("chosen", 1)):

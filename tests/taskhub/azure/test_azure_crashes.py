@@ -155,7 +155,9 @@ async def test_commit_whose_history_is_written_waits_for_the_row_and_the_message
     assert (await receive_activity(hub)).message.id == episode.outbound[0].id
 
 
-async def test_whoever_stops_waiting_for_a_commit_stops_nothing_of_it(open_azure, account: RecordingAccount) -> None:
+async def test_a_caller_that_stops_waiting_for_a_commit_does_not_interrupt_it(
+    open_azure, account: RecordingAccount
+) -> None:
     hub = await open_azure(send_concurrency=1)
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)

@@ -185,7 +185,7 @@ async def test_golden_messages_put_by_the_official_backend_are_received(
     assert {m.message.event.timestamp for m in received} == {g.event.timestamp for g in golden}
 
 
-async def test_base64_is_written_when_asked_for(open_azure, storage: StorageAccount, hub_name: str) -> None:
+async def test_base64_is_written_if_configured(open_azure, storage: StorageAccount, hub_name: str) -> None:
     client = await open_azure(worker=False, message_encoding="base64")
     await client.send(raised("abc123"))
     (peeked,) = await storage.queues.peek(HubNames.of(hub_name, 4).queue_of("abc123"))
@@ -413,7 +413,7 @@ async def test_control_messages_of_a_commit_keep_their_order(open_azure) -> None
     assert [message.message.event.name for message in received] == [f"n{number:02d}" for number in range(40)]
 
 
-async def test_on_a_shared_account_a_request_is_left_to_others_unless_somebody_waits_here(
+async def test_on_a_shared_account_a_request_is_left_to_others_unless_a_slot_is_free_here(
     open_azure, storage: StorageAccount, hub_name: str
 ) -> None:
     hub = await open_azure(take_all_activities=False)

@@ -115,7 +115,7 @@ async def test_the_mark_stays_until_the_last_activity_is_answered(
 
 
 @pytest.mark.parametrize("what", ["request", "result"])
-async def test_what_is_given_back_comes_again_with_a_higher_count(
+async def test_released_messages_are_delivered_again_with_a_higher_count(
     open_azure, account: RecordingAccount, what: str
 ) -> None:
     hub = await open_azure()
@@ -316,7 +316,7 @@ async def test_a_long_open_wait_is_not_sent_again_after_a_restart(
     assert await storage.queues.message_count(names.queue_of("abc123")) == 1
 
 
-async def test_a_long_activity_is_all_that_a_quiet_mark_tells_of(
+async def test_a_long_activity_is_all_that_a_quiet_mark_names(
     short_quiet: None, open_azure, account: RecordingAccount, storage: StorageAccount, hub_name: str
 ) -> None:
     hub = await open_azure()

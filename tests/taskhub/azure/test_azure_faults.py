@@ -85,7 +85,7 @@ def test_an_outage_is_not_a_refusal(status: int, code: str) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 413])
 @pytest.mark.parametrize("in_transaction", [False, True])
-def test_a_refusal_says_what_was_asked_and_where_to_look(status: int, in_transaction: bool) -> None:
+def test_a_refusal_names_the_request_and_where_to_look(status: int, in_transaction: bool) -> None:
     error = storage_error(status, "SomeCode", "table /t: The service does not want this.")
     if in_transaction:
         error = TransactionFailed(0, status, "SomeCode", "table /t: The service does not want this.")
@@ -116,7 +116,7 @@ def test_each_kind_of_fault_is_said_once_and_once_when_it_is_over(caplog: pytest
     assert len(caplog.records) == 4
 
 
-async def test_storage_that_denies_everything_is_told_to_the_receiver(
+async def test_storage_that_denies_everything_fails_the_receiver(
     open_azure, account: RecordingAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outage, "DENIED_PATIENCE", 0.0)
@@ -146,7 +146,7 @@ async def test_activity_whose_blob_cannot_be_read_for_a_while_runs_later(
 
 
 @pytest.mark.parametrize("poller", ["control", "work items"])
-async def test_message_that_cannot_be_taken_in_is_given_back_and_not_held(
+async def test_message_that_cannot_be_delivered_is_released_and_not_held(
     open_azure, storage: StorageAccount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, poller: str
 ) -> None:
     monkeypatch.setattr(held_messages, "abandon_delay", lambda _: 0.0)
@@ -167,7 +167,7 @@ async def test_message_that_cannot_be_taken_in_is_given_back_and_not_held(
     assert told(caplog, "could not be processed and is released") == 2
 
 
-async def test_due_start_that_cannot_be_looked_at_is_given_back(
+async def test_due_start_that_cannot_be_checked_is_released(
     open_azure, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(held_messages, "abandon_delay", lambda _: 0.0)

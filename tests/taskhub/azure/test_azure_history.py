@@ -209,7 +209,7 @@ async def test_our_columns_are_plain_strings(history: History) -> None:
     assert sentinel[OWED_MESSAGES] == marks[OWED_MESSAGES]
 
 
-async def test_each_transaction_has_an_id_of_its_own(history: History) -> None:
+async def test_each_transaction_has_its_own_id(history: History) -> None:
     seen: set[str] = set()
     etag = None
     for number in range(3):
@@ -254,9 +254,7 @@ async def test_what_certainly_had_no_effect_is_raised(history: History, fault: s
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("fault", REFUSALS)
-async def test_a_refusal_of_the_repeat_says_nothing_of_the_first_attempt(
-    history: History, fault: str, after: bool
-) -> None:
+async def test_a_refused_repeat_does_not_settle_the_first_attempt(history: History, fault: str, after: bool) -> None:
     done = await commit(history.store, results(1))
     answers = iter([OUTAGES["answer lost"](), REFUSALS[fault]()])
     history.fail(0, lambda: next(answers), after=after, times=2)
@@ -479,9 +477,7 @@ async def test_each_transaction_in_doubt_is_settled(
 
 @pytest.mark.parametrize("at", [0, 1, 2])
 @pytest.mark.parametrize("fault", [*UNSENT, *REFUSALS])
-async def test_after_the_first_transaction_nothing_is_taken_for_a_failure(
-    history: History, at: int, fault: str
-) -> None:
+async def test_after_the_first_transaction_no_error_counts_as_a_failure(history: History, at: int, fault: str) -> None:
     history.fail(at, {**UNSENT, **REFUSALS}[fault], after=False)
     if at == 0:
         with pytest.raises(StorageError, match="no"):

@@ -166,7 +166,7 @@ def _read_control_message(text: str) -> None:
     validity.check(message, is_work_item=False)
 
 
-async def test_hostile_messages_leave_their_queue_and_others_go_on(
+async def test_hostile_messages_leave_their_queue_and_others_are_processed(
     open_azure, storage: StorageAccount, hub_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub = await open_azure()
@@ -287,7 +287,7 @@ async def test_large_payloads_are_unpacked_one_at_a_time(
     assert met == []
 
 
-async def test_a_message_that_cannot_be_put_aside_stays_and_others_go_on(
+async def test_a_message_that_cannot_be_set_aside_stays_and_others_are_processed(
     open_azure, account: RecordingAccount, storage: StorageAccount, hub_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     class NoContainer:

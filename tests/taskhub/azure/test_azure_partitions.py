@@ -90,7 +90,7 @@ def test_a_queue_that_another_owns_is_dropped_at_once() -> None:
     assert plan.poll == []
 
 
-def test_a_newcomer_asks_for_its_share() -> None:
+def test_a_new_worker_requests_its_share() -> None:
     rows = [owned(f"q{index}", "other") for index in range(4)]
     plan = run(rows)
     assert [(row.queue, row.current_owner, row.next_owner) for row in plan.replace] == [
@@ -113,7 +113,7 @@ def test_balanced_owners_leave_each_other_alone() -> None:
     assert all(row.next_owner is None for row in plan.replace)
 
 
-def test_a_partition_asked_for_is_drained_then_released() -> None:
+def test_a_requested_partition_is_drained_and_then_released() -> None:
     row = owned("q0", "me", next_owner="other")
     first = run([row], polling={"q0"})
     assert first.drain == ["q0"]
@@ -127,7 +127,7 @@ def test_a_partition_asked_for_is_drained_then_released() -> None:
     assert (released.current_owner, released.next_owner, released.is_draining) == (None, "other", False)
 
 
-def test_a_partition_whose_owner_shuts_down_is_asked_for() -> None:
+def test_a_partition_whose_owner_shuts_down_is_requested() -> None:
     plan = run([owned("q0", "other", is_draining=True)])
     assert plan.replace[0].next_owner == "me"
     assert plan.is_waiting
@@ -146,7 +146,7 @@ def test_shutdown_drains_and_releases_own_rows_only() -> None:
 
 
 @pytest.mark.parametrize("owner", ["other", None], ids=["still owned", "already released"])
-def test_shutdown_withdraws_requests_so_that_the_others_go_on_at_once(owner: str | None) -> None:
+def test_shutdown_withdraws_requests_so_that_the_others_continue_at_once(owner: str | None) -> None:
     rows = [
         owned("q0", owner, next_owner="me", is_draining=owner is not None),
         owned("q1", "other", next_owner="third"),

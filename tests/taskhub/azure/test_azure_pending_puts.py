@@ -100,7 +100,7 @@ async def test_messages_are_received_in_the_order_in_which_they_are_sent(world: 
     assert [one.message.event.name for one in received] == names
 
 
-async def test_a_copy_that_is_sent_meanwhile_waits_for_its_own_put(world: World) -> None:
+async def test_a_copy_sent_during_the_put_waits_for_its_own_put(world: World) -> None:
     sending, received = await world.send()
     again = asyncio.create_task(world.hub.send(received.message))
     world.puts.let_go()

@@ -93,7 +93,7 @@ async def test_a_former_owner_does_not_write_over_the_row_of_the_next(
     assert await status_of(heir) == "Completed"
 
 
-async def test_the_row_of_an_instance_that_was_purged_meanwhile_is_not_made_again(
+async def test_the_row_of_an_instance_purged_in_the_meantime_is_not_recreated(
     open_azure, account: RecordingAccount, storage: StorageAccount
 ) -> None:
     hub = await open_azure()
@@ -186,7 +186,7 @@ async def test_a_worker_that_has_not_seen_the_row_writes_what_is_missing_of_it(
     assert (state.name, state.runtime_status, state.output) == ("Hello", OrchestrationStatus.Completed, '"done"')
 
 
-async def test_a_row_that_is_there_although_no_history_is_known_is_merged_into(
+async def test_a_row_without_a_known_history_is_merged_into(
     open_azure, account: RecordingAccount, storage: StorageAccount
 ) -> None:
     hub = await open_azure()

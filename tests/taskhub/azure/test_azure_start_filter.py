@@ -52,5 +52,5 @@ def row(execution_id: str | None = "e", status: S = S.Pending, *, created: int =
         (start(), None, 10, 200, "delete"),
     ],
 )
-def test_start_message_is_judged_by_the_row(event, state, dequeue_count, dequeued_at, verdict) -> None:
+def test_start_message_is_filtered_by_the_row(event, state, dequeue_count, dequeued_at, verdict) -> None:
     assert filter_start(event, state, dequeue_count, dequeued_at) == verdict

@@ -77,7 +77,7 @@ async def restore(hub: AzureTaskHub, instance_id: str) -> None:
 # Creation
 
 
-async def test_an_instance_whose_start_came_before_its_answer_is_not_taken_for_new(
+async def test_an_instance_whose_start_arrived_before_its_response_does_not_count_as_new(
     open_azure, account: RecordingAccount
 ) -> None:
     put, may_answer = account.queues.put, asyncio.Event()
@@ -135,7 +135,7 @@ async def test_the_blob_of_a_start_that_is_refused_is_deleted(
 
 @pytest.mark.parametrize("status", [0, 429, 500, 503])
 @pytest.mark.parametrize("is_replaced", [False, True], ids=["insert", "replace"])
-async def test_a_row_in_doubt_is_looked_up_and_the_start_goes_on(
+async def test_a_row_in_doubt_is_read_and_the_start_continues(
     open_azure, account: RecordingAccount, is_replaced: bool, status: int
 ) -> None:
     hub = await open_azure()
@@ -226,9 +226,7 @@ async def test_the_second_try_of_a_start_that_failed_succeeds_and_begins(
     assert started.message.event.input == '"Tokyo"'
 
 
-async def test_the_second_try_of_a_start_that_has_begun_all_the_same_succeeds(
-    open_azure, account: RecordingAccount
-) -> None:
+async def test_the_second_try_of_a_start_that_took_effect_succeeds(open_azure, account: RecordingAccount) -> None:
     hub = await open_azure()
     unanswered(account, "queue", "put", 3)
     first = start_of("abc123")
@@ -571,7 +569,7 @@ async def test_a_start_is_remembered_only_until_it_is_committed(
     assert not starts.knows("a", state.execution_id)
 
 
-async def test_a_start_that_was_committed_is_not_looked_for_any_more(
+async def test_a_committed_start_is_no_longer_expected(
     open_azure: Callable[..., Awaitable[AzureTaskHub]],
 ) -> None:
     hub = await open_azure(worker=False)

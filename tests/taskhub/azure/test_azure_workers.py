@@ -187,7 +187,7 @@ def test_slots_of_running_hosts_differ_and_are_reused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links and users are those of POSIX")
-def test_lock_files_that_somebody_else_planted_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lock_files_of_another_user_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     HostSlot("scope", tmp_path).acquire()
     (lock,) = tmp_path.iterdir()
     lock.unlink()

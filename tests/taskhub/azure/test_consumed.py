@@ -149,7 +149,7 @@ def test_deletes_make_room() -> None:
     assert not consumed.is_full
 
 
-def test_a_message_whose_delete_nobody_confirms_is_kept_for_ten_minutes_and_not_waited_for() -> None:
+def test_a_message_with_an_unconfirmed_delete_is_kept_for_ten_minutes_without_a_wait() -> None:
     messages = ids(1380)
     consumed = added(*messages, from_outside=True)
     assert consumed.is_full
