@@ -348,7 +348,7 @@ async def test_a_large_fan_out_is_taken_in_batches_and_arrives_once_and_in_order
     takes: list[int] = []
     take = messages.take
 
-    def counted(connection: sqlite3.Connection, queue: int, now: int, limit: int) -> messages.Taken:
+    def counted(connection: sqlite3.Connection, queue: int, now: int, limit: int) -> messages.TakenMessages:
         taken = take(connection, queue, now, limit)
         if queue == schema.ACTIVITY:
             takes.append(len(taken.messages))
