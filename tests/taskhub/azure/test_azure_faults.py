@@ -215,7 +215,7 @@ async def test_partition_whose_queue_cannot_be_opened_in_time_is_polled_later(
     await until(lambda: surplus in hub.owned_partitions)
     await until(lambda: len(attempts) == 3)
     instance_id = next(f"i{n}" for n in range(100) if names.queue_of(f"i{n}") == surplus)
-    await until(lambda: told(caplog, "the storage responds again"))
+    await until(lambda: told(caplog, "the storage answers again"))
     client = await open_azure(worker=False, on=RecordingAccount(storage), partition_count=5)
     await client.send(raised(instance_id))
     await receive(hub, 1)

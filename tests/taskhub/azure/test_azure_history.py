@@ -278,7 +278,7 @@ async def test_a_doubt_lasts_as_long_as_the_outage_and_is_said_once(
     told = [record.getMessage() for record in caplog.records]
     assert sum("waits for its storage: the connection broke" in text for text in told) == 1
     assert sum("waits for its storage: get: no" in text for text in told) == 1
-    assert sum("the storage responds again" in text for text in told) == 1
+    assert sum("the storage answers again" in text for text in told) == 1
 
 
 async def test_a_commit_in_doubt_can_be_cancelled(history: History) -> None:

@@ -50,7 +50,7 @@ class Outage:
         self._denied_since = None
         over = self._faults.ends(source)
         if any(kind.startswith(_OUTAGE) for kind in over):
-            _log.warning("Task hub '%s': the storage responds again.", self._hub)
+            _log.warning("Task hub '%s': the storage answers again.", self._hub)
         for kind in over:
             if not kind.startswith(_OUTAGE):
                 _log.warning("Task hub '%s': the storage no longer refuses requests (%s).", self._hub, kind)
