@@ -58,14 +58,14 @@ class BlobScanner:
         self._wake = asyncio.Event()
         self._stopping = False
         self._in_trouble = False
-        self._is_looking = False
+        self._is_checking = False
 
     @property
     def is_busy(self) -> bool:
         """Whether blobs wait to be checked, or are being checked."""
-        return bool(self._pending) or self._is_looking
+        return bool(self._pending) or self._is_checking
 
-    async def look(self) -> None:
+    async def check_all(self) -> None:
         """Check all blobs soon: another process may have written some. Raises StorageError."""
         for key, targets in self._targets.items():
             with suppress(NotFound):
@@ -113,7 +113,7 @@ class BlobScanner:
             began = clock.time()
             if self._may_scan:
                 try:
-                    failure = await self._look_at_pending()
+                    failure = await self._check_pending()
                     if began >= scan_at:
                         await self._scan()
                         scan_at = clock.time() + max(self._interval, _SHARE_OF_TIME * (clock.time() - began))
@@ -139,15 +139,15 @@ class BlobScanner:
         assert self._lock is not None
         await first_of(self._lock.allowed.wait(), self._wake.wait())
 
-    async def _look_at_pending(self) -> StorageError | None:
+    async def _check_pending(self) -> StorageError | None:
         """Check pending blobs. Returns the error of a blob that could not be checked; it stays pending."""
         pending, self._pending = self._pending, {}
         failure: StorageError | None = None
-        self._is_looking = True
+        self._is_checking = True
         try:
             for key, name in list(pending):
                 try:
-                    if await self._look_at(key, name):
+                    if await self._hand_over(key, name):
                         del pending[key, name]
                 except StorageUnavailable as error:
                     return error
@@ -155,7 +155,7 @@ class BlobScanner:
                     failure = error
         finally:
             self._pending = {**pending, **self._pending}
-            self._is_looking = False
+            self._is_checking = False
         return failure
 
     async def _scan(self) -> None:
@@ -207,11 +207,11 @@ class BlobScanner:
             for target in self._matching(key, blob.name)
             if self._receipts.name(target.id, blob.etag, key[1], blob.name) not in (self._known or ())
         ]
-        if unknown and not await self._look_at(key, blob.name):
+        if unknown and not await self._hand_over(key, blob.name):
             self._pending[key, blob.name] = None
         self._progress[key].done(blob)
 
-    async def _look_at(self, key: Key, name: str) -> bool:
+    async def _hand_over(self, key: Key, name: str) -> bool:
         """Hand the blob to every matching function. False if this must be retried."""
         targets = self._matching(key, name)
         if not targets:

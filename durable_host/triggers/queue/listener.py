@@ -84,7 +84,7 @@ class QueueListener:
         """Whether messages run, or are deleted or released."""
         return bool(self._tasks)
 
-    async def look(self) -> bool:
+    async def check_now(self) -> bool:
         """Return whether there is a message to receive, which is then received at once. Raises StorageError."""
         try:
             has_message = bool(await self._service.peek(self.queue, 1))
@@ -102,7 +102,7 @@ class QueueListener:
         try:
             backoff = PollBackoff(SHORTEST_PAUSE, self._options.max_polling_interval)
             while not self._stopping:
-                await self._room()
+                await self._wait_for_room()
                 self._wake.clear()
                 pause = await self._receive(backoff)
                 if pause and not self._stopping:
@@ -123,7 +123,7 @@ class QueueListener:
         self._wake.set()
         self._progress.set()
 
-    async def _room(self) -> None:
+    async def _wait_for_room(self) -> None:
         while not self._stopping and (
             self._running > self._options.new_batch_threshold or len(self._tasks) - self._running >= MOST_UNSETTLED
         ):
@@ -138,7 +138,7 @@ class QueueListener:
         except NotFound:
             messages = []
         except StorageError as error:
-            return self._trouble(error, backoff)
+            return self._pause_after(error, backoff)
         if self._in_trouble:
             self._in_trouble = False
             _log.warning("The queue '%s' answers again.", self.queue)
@@ -154,7 +154,7 @@ class QueueListener:
             task.add_done_callback(self._tasks.discard)
         return 0.0
 
-    def _trouble(self, error: StorageError, backoff: PollBackoff) -> float:
+    def _pause_after(self, error: StorageError, backoff: PollBackoff) -> float:
         if not self._in_trouble:
             self._in_trouble = True
             _log.warning("The queue '%s' cannot be read and is being retried: %s", self.queue, error)
