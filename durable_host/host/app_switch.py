@@ -1,4 +1,4 @@
-"""Serves one state of the app: web endpoint, listeners and Durable Functions. A reload replaces the state."""
+"""Switches the host from one state of the app to another: web endpoint, listeners and Durable Functions."""
 
 import asyncio
 import logging
@@ -71,13 +71,13 @@ class AppSwitch:
         self.invoker = Invoker(pool, BindingRegistry(), clock=launch.clock)
         self._launch = launch
         self.base_url = f"http://{shown_host(config.address)}:{config.port}"
-        self.accounts = Accounts(config.settings, opens=None if chaos is None else chaos.open_account)
+        self.accounts = Accounts(config.settings, open_account=None if chaos is None else chaos.open_account)
         self.storage = HostStorage(options, config.root)
         self.durable = DurableSwitch(
             pool,
             self.invoker,
             self.base_url,
-            self._put_up_front,
+            self._route_requests,
             failed,
             grpc_port=options.grpc_port,
             wrap_hub=None if chaos is None else chaos.wrap_hub,
@@ -134,7 +134,7 @@ class AppSwitch:
         self.mcp.adopt(app.functions.mcp, app.config.host.mcp, explain=app.http.details.shown)
         self._app = app
         self.pauses.discard(Pause.FAILURE)
-        self._put_up_front()
+        self._route_requests()
 
     async def start_events(self) -> None:
         """Start Durable Functions and the listeners if the app has them and the host accepts events.
@@ -182,7 +182,7 @@ class AppSwitch:
         """Run exactly the listeners of the app; none while the host accepts no events."""
         self.listeners.replace(self.app.triggers.listeners if self.takes_events else ())
 
-    def _put_up_front(self) -> None:
+    def _route_requests(self) -> None:
         durable = self.durable.services
         route_to(self.app, self.front, durable.api if durable is not None else None, self.mcp)
 

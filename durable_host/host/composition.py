@@ -77,7 +77,7 @@ class Services:
         launch = LAUNCH.get()
         self._server = AppSwitch(config, options, pool, self._fail, chaos, launch)
         self._launch = launch
-        self._beside: asyncio.Task[None] | None = None
+        self._companion: asyncio.Task[None] | None = None
         self._reloader = Reloader(self._server, config)
         self._control = Control(self._server, self._state, self._reloader.request)
         self._dashboard = LazyDashboard(self._server, config) if options.dashboard else None
@@ -112,9 +112,9 @@ class Services:
         if self._chaos is not None:
             self._chaos.begin()
         self._reloader.start(self._control.check_offline, self._control.show_state)
-        if self._launch.beside is not None:
-            self._beside = asyncio.create_task(self._launch.beside(server), name="beside the host")
-            self._beside.add_done_callback(self._beside_ended)
+        if self._launch.companion is not None:
+            self._companion = asyncio.create_task(self._launch.companion(server), name="companion of the host")
+            self._companion.add_done_callback(self._companion_ended)
 
     async def failure(self) -> HostError:
         """Wait until an essential part has ended permanently, and return the reason."""
@@ -122,11 +122,11 @@ class Services:
         assert self._failure is not None
         return self._failure
 
-    def _beside_ended(self, beside: asyncio.Task[None]) -> None:
-        if beside.cancelled() or (error := beside.exception()) is None:
+    def _companion_ended(self, companion: asyncio.Task[None]) -> None:
+        if companion.cancelled() or (error := companion.exception()) is None:
             return
         if not isinstance(error, HostError):
-            error = HostError("What runs beside the host has failed.", cause=f"{type(error).__name__}: {error}")
+            error = HostError("The companion of the host has failed.", cause=f"{type(error).__name__}: {error}")
         self._fail(error)
 
     def _fail(self, error: HostError) -> None:
@@ -144,9 +144,9 @@ class Services:
         if self._indexing is not None:
             self._indexing.cancel()
             await asyncio.gather(self._indexing, return_exceptions=True)
-        if self._beside is not None:
-            self._beside.cancel()
-            await asyncio.gather(self._beside, return_exceptions=True)
+        if self._companion is not None:
+            self._companion.cancel()
+            await asyncio.gather(self._companion, return_exceptions=True)
         await _safely(self._reloader.stop())
         await _safely(self._control.stop())
         if self._dashboard is not None:

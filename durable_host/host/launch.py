@@ -15,13 +15,13 @@ class Launch(msgspec.Struct, frozen=True, kw_only=True):
     """`clock` replaces the machine's clock for functions, triggers and Durable Functions.
 
     `pipeline` replaces the pipeline of each state of the app; it gets the worker runtime too. `http` creates what sends
-    the HTTP requests of orchestrators. `beside` runs from when the host is ready until it stops, with the `AppSwitch`.
+    the HTTP requests of orchestrators. `companion` gets the `AppSwitch`, and runs while the host serves the app.
     """
 
     clock: Clock | None = None
     pipeline: Callable[[Pipeline, str], Pipeline] = lambda pipeline, _: pipeline
     http: Callable[[], HttpActivity] = HttpActivity
-    beside: Callable[[Any], Coroutine[Any, Any, None]] | None = None
+    companion: Callable[[Any], Coroutine[Any, Any, None]] | None = None
 
 
 PLAIN = Launch()
