@@ -57,7 +57,7 @@ class WorkerClock(VirtualClock):
         while self._is_busy():
             await asyncio.sleep(_LOOKS_EVERY)
             await super().settle()
-        self.bound.look(self.next_due)
+        self.bound.at_rest(self.next_due)
 
 
 class AppInMemory:
@@ -77,8 +77,8 @@ class AppInMemory:
         if self._keeps_accounts:
             self._accounts = self.accounts_of_test = Accounts(self._config.settings)
         else:
-            self._accounts = Accounts(self._config.settings, opens=self.storage.client)
-            self.accounts_of_test = Accounts(self._config.settings, opens=self.storage.client_of_test)
+            self._accounts = Accounts(self._config.settings, open_account=self.storage.client)
+            self.accounts_of_test = Accounts(self._config.settings, open_account=self.storage.client_of_test)
         self._invoker = Invoker(self._pool, BindingRegistry(), clock=self.clock)
         self._app: ServedApp | None = None
         self._durable: DurableServices | None = None

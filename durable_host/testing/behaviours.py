@@ -60,7 +60,7 @@ class Behaviours:
     def add(self, does: Replacement | Answer | None, *, times: int | None = None) -> None:
         """Do this `times` times, or from then on; None lets the real thing happen.
 
-        Raises ValueError if that is less than once, TypeError for what is no function.
+        Raises ValueError if that is less than once, and TypeError for something that is not a function.
         """
         if times is not None and times < 1:
             raise ValueError(f"times is {times}, expected at least 1, or None for every call.")

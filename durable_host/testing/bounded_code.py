@@ -42,8 +42,8 @@ class BoundedCode(ReplaceableUserCode):
         self._refuse_if_stopped()
         with self._calls.running(f"The orchestrator '{turn.name}' of instance '{turn.instance_id}'"):
             answer = await super().run_orchestrator(turn)
-        if _asks(answer, turn):
-            self._bound.instance_asks(turn.instance_id, turn.name)
+        if _advances(answer, turn):
+            self._bound.instance_advances(turn.instance_id, turn.name)
         return answer
 
     async def run_activity(self, name: str, input: str | None, **details: Any) -> ActivityOutcome:
@@ -78,7 +78,7 @@ def with_bound(pipeline: Pipeline, bound: WorkBound, calls: RunningCalls) -> Pip
     return msgspec.structs.replace(pipeline, interception=run)
 
 
-def _asks(answer: OrchestratorAnswer | NumberedAnswer, turn: OrchestratorTurn) -> bool:
+def _advances(answer: OrchestratorAnswer | NumberedAnswer, turn: OrchestratorTurn) -> bool:
     """Whether the code has called or awaited something that it had not before."""
     if isinstance(answer, NumberedAnswer):
         return bool(answer.actions)

@@ -1,4 +1,4 @@
-"""Values of tests and the JSON text that the host keeps of them."""
+"""Converts between the values in tests and the JSON text that the host stores."""
 
 import json
 from typing import Any

@@ -32,8 +32,8 @@ __tracebackhide__ = True
 T = TypeVar("T")
 
 _CLOSED = "The app is closed."
-_BETWEEN_TURNS = timestamp.TICKS_PER_SECOND // 1000
-"""At 2.x orchestrators, each turn is a microsecond later than the one before, and so are the timers that it creates."""
+_LATE_TIMERS = timestamp.TICKS_PER_SECOND // 1000
+"""How much later timers may be due: 2.x orchestrators see each turn a microsecond later than the one before."""
 
 
 class MemoryBackend:
@@ -265,7 +265,7 @@ class MemoryBackend:
         clock = self.app.clock
         end = clock.now() + round(by.total_seconds() * timestamp.TICKS_PER_SECOND)
         await clock.advance_to(end)
-        while (due := clock.next_due) is not None and due <= end + _BETWEEN_TURNS:
+        while (due := clock.next_due) is not None and due <= end + _LATE_TIMERS:
             await clock.advance_to(due)
 
     async def _session(self) -> aiohttp.ClientSession:

@@ -1,4 +1,4 @@
-"""Ends the wait for functions that do not end, which would keep a test from ever continuing."""
+"""Ends the wait for functions that never end and would block a test forever."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ _LOOKS_EVERY = 0.5
 
 
 class _BegunCall(msgspec.Struct, frozen=True, eq=False):
-    """A call that runs since then; `what` names it in a sentence."""
+    """A call that has been running since then; `what` names it in a sentence."""
 
     what: str
     since: float
@@ -68,15 +68,15 @@ class RunningCalls:
         begin = time.monotonic()
         reason: str | None = None
 
-        def look() -> None:
+        def check() -> None:
             nonlocal reason, handle
             reason = None if has_debugger() else self._reason(begin, known)
             if reason is None:
-                handle = loop.call_later(_LOOKS_EVERY, look)
+                handle = loop.call_later(_LOOKS_EVERY, check)
             else:
                 limit.reschedule(loop.time())
 
-        handle = loop.call_later(_LOOKS_EVERY, look)
+        handle = loop.call_later(_LOOKS_EVERY, check)
         try:
             async with asyncio.timeout(None) as limit:
                 yield
@@ -88,7 +88,7 @@ class RunningCalls:
             handle.cancel()
 
     def _reason(self, begin: float, known: Collection[_BegunCall]) -> str | None:
-        """Why the wait that began then is hopeless, or None."""
+        """Why the wait that began at `begin` is given up, or None."""
         end = time.monotonic() - self._patience
         awaited = self._awaited(known)
         overdue = [call for call in awaited if call.since <= end]

@@ -61,7 +61,7 @@ class Replacement(msgspec.Struct, frozen=True):
 
 
 class StandIns(Protocol):
-    """Decides what replaces what. None: nothing does."""
+    """Decides what replaces activities and outputs; None means nothing."""
 
     async def activity_begins(self, run: ActivityRun) -> Replacement | None: ...
 
@@ -81,7 +81,7 @@ def with_stand_ins(
     """
     return msgspec.structs.replace(
         pipeline,
-        bindings=_AskingBindings(pipeline.bindings, stand_ins),
+        bindings=_InterceptedBindings(pipeline.bindings, stand_ins),
         interception=_interception(stand_ins, not_served, is_python=runtime == "python"),
     )
 
@@ -137,7 +137,7 @@ def _failed(error: ErrorInPlace) -> FunctionFailed:
     return FunctionFailed(error.type, error.message, error.stack)
 
 
-class _AskingBindings(BindingRegistry):
+class _InterceptedBindings(BindingRegistry):
     """The bindings of an app, with outputs that ask before they are written."""
 
     def __init__(self, real: BindingRegistry, stand_ins: StandIns) -> None:
@@ -150,7 +150,7 @@ class _AskingBindings(BindingRegistry):
 
     def output(self, type: str) -> OutputBinding | None:
         real = self._real.output(type)
-        return None if real is None else _AskingOutput(real, self._stand_ins)
+        return None if real is None else _InterceptedOutput(real, self._stand_ins)
 
     def has_output(self, type: str) -> bool:
         return self._real.has_output(type)
@@ -159,7 +159,7 @@ class _AskingBindings(BindingRegistry):
         return self._real.serves(binding)
 
 
-class _AskingOutput:
+class _InterceptedOutput:
     def __init__(self, real: OutputBinding, stand_ins: StandIns) -> None:
         self._real = real
         self._stand_ins = stand_ins

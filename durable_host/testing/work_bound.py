@@ -1,7 +1,7 @@
 """Stops an app that works without end while virtual time stands still.
 
 Time passes only when nothing is left to do. An orchestrator that continues as new without waiting, or a function that
-writes to its own queue, would keep a test from ever continuing.
+writes to its own queue, would block a test forever.
 """
 
 import logging
@@ -13,13 +13,13 @@ from durable_host.errors import HostError
 from durable_host.testing.error_notes import with_notes
 
 MOST_RUNS = 10_000
-"""Of one instance or entity. The runs in which an orchestrator only receives results do not count."""
+"""Runs of one instance or entity. Those in which an orchestrator only receives results do not count."""
 MOST_OF_A_NAME = 25_000
 """Runs of one function, started instances of one orchestrator, and runs of all entities with one name."""
 MOST_LOGGED = 300
 """Runs of one function whose lines are logged."""
 _BETWEEN_TURNS = timestamp.TICKS_PER_SECOND // 1_000_000
-"""At 2.x orchestrators, each turn is a microsecond later than the one before."""
+"""For 2.x orchestrators, each turn is a microsecond later than the one before."""
 
 
 class EndlessWork(HostError):
@@ -45,7 +45,7 @@ class WorkBound:
         self._since = clock.now()
         self._endless: tuple[str, int, int, int] | None = None
         self.is_reported = False
-        """Whether `look` has raised EndlessWork."""
+        """Whether `at_rest` has raised EndlessWork."""
 
     @property
     def is_stopped(self) -> bool:
@@ -58,13 +58,13 @@ class WorkBound:
         if last is None:
             self._count(f"The orchestrator '{orchestrator}' has been started", of_a_name=True)
         elif last != execution_id:
-            self._counts.pop(_asking(instance_id, orchestrator), None)
+            self._counts.pop(_advances(instance_id, orchestrator), None)
             self._count(f"The instance '{instance_id}' ({orchestrator}) has continued as new")
         self._executions[instance_id] = execution_id
 
-    def instance_asks(self, instance_id: str, orchestrator: str) -> None:
+    def instance_advances(self, instance_id: str, orchestrator: str) -> None:
         """Count a run in which the current execution of an instance has called or awaited something new."""
-        self._count(_asking(instance_id, orchestrator))
+        self._count(_advances(instance_id, orchestrator))
 
     def entity_runs(self, name: str, key: str) -> None:
         """Count a batch of operations of an entity."""
@@ -89,7 +89,7 @@ class WorkBound:
         if self._endless is None:
             self._begin_again()
 
-    def look(self, next_due: int | None) -> None:
+    def at_rest(self, next_due: int | None) -> None:
         """Nothing is left to do now, and time may pass until `next_due`. Raises EndlessWork if the app is stopped."""
         if self._endless is not None:
             self.is_reported = True
@@ -120,7 +120,7 @@ class WorkBound:
         self._since = self._clock.now()
 
 
-def _asking(instance_id: str, orchestrator: str) -> str:
+def _advances(instance_id: str, orchestrator: str) -> str:
     return f"The instance '{instance_id}' ({orchestrator}) has called or awaited something"
 
 

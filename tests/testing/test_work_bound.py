@@ -270,7 +270,7 @@ def test_an_instance_continues_as_new_also_after_a_step() -> None:
     for number in range(1, work_bound.MOST_RUNS + 2):
         bound.execution_begins("a", str(number), "again")
     with pytest.raises(EndlessWork, match=f"The instance 'a' .* continued as new {work_bound.MOST_RUNS:,} times"):
-        bound.look(None)
+        bound.at_rest(None)
 
 
 @pytest.mark.parametrize(("level", "meanwhile"), [(logging.INFO, logging.WARNING), (logging.ERROR, logging.ERROR)])
@@ -281,7 +281,7 @@ def test_many_runs_are_logged_less_until_time_passes(level: int, meanwhile: int)
     for _ in range(2 * work_bound.MOST_LOGGED):
         bound.shorten_log("of_many_runs")
     assert log.level == meanwhile
-    bound.look(None)
+    bound.at_rest(None)
     assert log.level == level
     log.setLevel(logging.NOTSET)
 
@@ -290,8 +290,8 @@ async def test_a_loop_that_hardly_waits_is_reported_as_one() -> None:
     clock = VirtualClock()
     bound = WorkBound(clock)
     for _ in range(work_bound.MOST_RUNS + 1):
-        bound.instance_asks("a", "polls")
+        bound.instance_advances("a", "polls")
         await clock.advance(50e-6)
     with pytest.raises(EndlessWork, match=r"10,000 times in 0\.5 virtual seconds") as failed:
-        bound.look(None)
+        bound.at_rest(None)
     assert "It is only 2024-01-01 00:00:00, because the loop hardly waits" in failed.value.__notes__[1]

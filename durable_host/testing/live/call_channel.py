@@ -92,9 +92,9 @@ class CallChannel:
         self._shut_down()
 
     def _shut_down(self) -> None:
-        """Let nothing come or go any more. The reader, woken by this, closes the descriptor.
+        """Stop sending and receiving. This wakes the reader, which closes the descriptor.
 
-        Only the reader can close it: its number may be another file's before the reader uses it again.
+        If another thread closed it, the reader might use its number when it already belongs to another file.
         """
         with self._ending, suppress(OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as end:
             end.shutdown(socket.SHUT_RDWR)
@@ -126,7 +126,7 @@ class CallChannel:
         self._closed()
 
     def _begin(self, frame: _Frame) -> None:
-        """Answer a call. This runs on the loop, since one that has ended would never await a coroutine made before."""
+        """Answer a call. This runs on the loop, so that no coroutine is created for a loop that has ended."""
         answering = self._loop.create_task(self._answered(frame))
         self._answering.add(answering)
         answering.add_done_callback(self._answering.discard)

@@ -255,7 +255,7 @@ class LiveBackend:
         await self._settle("settle_to_read")
         result = await work(self._account(connection))
         if not in_callback.get():
-            await asyncio.wrap_future(self.process.begin_call("look_at_storage"))
+            await asyncio.wrap_future(self.process.begin_call("check_storage"))
         return result
 
     async def _visible_messages(self, queue: str, connection: str | None) -> list[str]:

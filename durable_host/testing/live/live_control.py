@@ -127,9 +127,9 @@ class LiveApp:
     async def function_keys(self, name: str) -> dict[str, str]:
         return await self._server.keys.function(name)
 
-    async def look_at_storage(self) -> None:
+    async def check_storage(self) -> None:
         """Process what another process has written to storage."""
-        await self._quiescence.look_at_blobs()
+        await self._quiescence.check_blobs()
         await self.settle_to_read()
 
     async def doubled(self) -> DoubledApp:
@@ -188,7 +188,7 @@ class LiveControl:
                 "require_keys": app.require_keys,
                 "host_keys": app.host_keys,
                 "function_keys": app.function_keys,
-                "look_at_storage": app.look_at_storage,
+                "check_storage": app.check_storage,
                 "advance_to": app.advance_to,
                 "pass_time": app.pass_time,
                 "logs": self._kept_logs,

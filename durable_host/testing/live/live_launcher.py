@@ -19,5 +19,7 @@ def prepare(descriptor: int) -> None:
         return with_stand_ins(pipeline, control.stand_ins, runtime)
 
     LAUNCH.set(
-        Launch(clock=clock, pipeline=doubled, http=lambda: RecordedHttpCalls(control.stand_ins), beside=control.serve)
+        Launch(
+            clock=clock, pipeline=doubled, http=lambda: RecordedHttpCalls(control.stand_ins), companion=control.serve
+        )
     )

@@ -75,17 +75,17 @@ class Quiescence:
         pool = self._server.pool
         return pool.is_busy and (not self.streams or pool.running_calls > self.streams)
 
-    async def look_at_blobs(self) -> None:
+    async def check_blobs(self) -> None:
         """Let blob triggers check all blobs soon, because the process of the test may have written some."""
         for listener in self._listeners():
             if isinstance(listener, BlobScanner):
-                await listener.look()
+                await listener.check_all()
 
     async def _waiting_messages(self) -> str | None:
         """The queue of a trigger that has a visible message."""
         try:
             for listener in self._listeners():
-                if isinstance(listener, QueueListener) and await listener.look():
+                if isinstance(listener, QueueListener) and await listener.check_now():
                     return f"the queue '{listener.queue}' has messages"
         except StorageError as error:
             return str(error)
