@@ -44,7 +44,7 @@ class HubWatch:
         self._live: LiveInstances | None = None
         self._client: object = None
         self._index: InstanceIndex | None = None
-        self._asked = 0.0
+        self._last_search = 0.0
         self._functions: object = None
         self._version: object = None
 
@@ -55,8 +55,8 @@ class HubWatch:
         await self._tasks.stop()
 
     def index_of(self, hub: HubSource) -> InstanceIndex:
-        """The index of a hub that cannot search itself. It lives until nobody has asked for a minute."""
-        self._asked = time.monotonic()
+        """The index of a hub that cannot search itself. It is dropped after a minute without a search."""
+        self._last_search = time.monotonic()
         self._follow(hub)
         if self._index is None:
             pause = RESCAN_OF_OTHERS if hub.live is None else RESCAN_OF_SERVED
@@ -115,7 +115,7 @@ class HubWatch:
     async def _tick(self) -> None:
         """Once a second, while there is a page or an index."""
         count = 0
-        while len(self.changes) or self._is_asked():
+        while len(self.changes) or self._is_index_in_use():
             hub = self._sources.hub()
             self._follow(hub)
             if len(self.changes):
@@ -124,8 +124,8 @@ class HubWatch:
             await asyncio.sleep(TICK)
         self._stop_listening()
 
-    def _is_asked(self) -> bool:
-        return time.monotonic() - self._asked < DROPPED_AFTER and self._index is not None
+    def _is_index_in_use(self) -> bool:
+        return time.monotonic() - self._last_search < DROPPED_AFTER and self._index is not None
 
     async def _push(self, hub: HubSource | None, count: int) -> None:
         functions = self._functions_state()

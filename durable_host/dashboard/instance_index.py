@@ -230,7 +230,7 @@ class InstanceIndex:
             self._notify(found)
 
     def _read(self, state: InstanceState) -> bool:
-        """Take over a row from storage, unless a commit is known that is newer. Returns whether it is news."""
+        """Take over a row from storage, unless a newer commit is known. Returns whether something changed."""
         entry = self._entries.get(state.instance_id)
         if entry is not None and (entry.updated, entry.status) == (state.last_updated_time, state.runtime_status):
             return False
@@ -260,7 +260,7 @@ class InstanceIndex:
             self._has_unread.set()
 
     async def _read_changed(self) -> None:
-        """Read rows of which only is known that they have changed. Most are replaced by a commit before that."""
+        """Read rows that are only known to have changed. Most get a commit first, so that they need no read."""
         while True:
             await self._has_unread.wait()
             await asyncio.sleep(_PAUSE_OF_READING)

@@ -24,7 +24,7 @@ MANY = 20
 INTERVAL_OF_MANY = 1.0
 """Seconds after an event about more than `MANY` instances: nobody can follow them, and pages read their lists again."""
 COST_SHARE = 20
-"""Pages read their lists again after each event: the interval is so many times as long as that takes for all."""
+"""Pages read their lists again after each event: the interval is this many times as long as that takes for all."""
 LONGEST_INTERVAL = 5.0
 HEARTBEAT = 15.0
 GIVE_UP_AFTER = 60.0
