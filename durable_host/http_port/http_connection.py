@@ -96,7 +96,7 @@ class HttpConnection(ExpressConnection):
                 self._watch(self._times.body)
         elif is_of_body:
             self._heard = self._loop.time()
-        elif data and self._began is None:  # There is none when reading goes on after a pause.
+        elif data and self._began is None:  # `data` is empty when reading resumes after a pause.
             self._began = self._loop.time()
             self._watch(self._times.headers)
 
@@ -145,9 +145,9 @@ class HttpConnection(ExpressConnection):
             if self._timer.when() <= at:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(at, self._look)
+        self._timer = self._loop.call_at(at, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         self._timer = None
         if self.transport is None:
             return

@@ -189,7 +189,7 @@ class _Connection(asyncio.Protocol):
         self._limit = timeout.total or timeout.sock_read or float("inf")
         self._heard = loop.time()
         if self._limit != float("inf"):
-            self._timer = loop.call_at(self._heard + self._limit, self._look)
+            self._timer = loop.call_at(self._heard + self._limit, self._check)
         for piece in pieces:
             self._transport.write(piece)
         return await reader.response
@@ -235,10 +235,10 @@ class _Connection(asyncio.Protocol):
         if self._reader is not None:
             self._reader.end(exc)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         """Fail when nothing has arrived for the limit, or the limit for the whole exchange is over."""
         loop = asyncio.get_running_loop()
         if self._heard + self._limit > loop.time():
-            self._timer = loop.call_at(self._heard + self._limit, self._look)
+            self._timer = loop.call_at(self._heard + self._limit, self._check)
         elif self._reader is not None:
             self._reader.fail(aiohttp.SocketTimeoutError("Timeout on reading data from socket"))

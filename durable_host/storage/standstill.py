@@ -57,15 +57,15 @@ class Watch:
         self._standstill = standstill
         self._service = service
         self._seconds = seconds
-        self._handle = asyncio.get_running_loop().call_later(seconds, self.look)
+        self._handle = asyncio.get_running_loop().call_later(seconds, self.check)
 
     def end(self) -> None:
         self._handle.cancel()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Check after the time limit whether any request was answered in the meantime."""
         remaining = self._seconds - self._standstill.silence(self._service)
         if remaining > 0:
-            self._handle = asyncio.get_running_loop().call_later(remaining, self.look)
+            self._handle = asyncio.get_running_loop().call_later(remaining, self.check)
         else:
             self._standstill.stalled(self._service, self._seconds)

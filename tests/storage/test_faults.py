@@ -96,7 +96,7 @@ async def test_a_request_that_waits_for_its_turn_is_no_standstill(caplog: pytest
     standstill = Standstill()
     watch = standstill.watch("The queue service", 30.0)
     standstill.answered("The queue service")
-    watch.look()
+    watch.check()
     watch.end()
     assert not caplog.records
 
