@@ -146,7 +146,7 @@ class Handshake:
         return tuple(one.metadata.name for one in functions if not self._is_wanted(one))
 
     async def _wait(self, kind: str, seconds: float, what: str, limit: float | None = None) -> Any:
-        """The next message with the content `kind`. Others are dropped: nobody has asked for them.
+        """The next message with the content `kind`. Others are dropped: the host has not requested them.
 
         `seconds` is what is left of the `limit`, if there is one.
         """

@@ -24,10 +24,10 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt: the data from the trigger, and the number of the try.
+    """One attempt: the data from the trigger, and the number of retries so far.
 
-    `exchange` is set for a function that streams HTTP. Such a call has only one try, because its request can be read
-    only once.
+    `exchange` is set for a function that streams HTTP. Such a call has only one attempt, because its request can be
+    read only once.
     """
 
     function: FunctionMetadata

@@ -60,7 +60,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Invoker:
-    """Runs functions for all triggers. Has no state of an invocation.
+    """Runs functions for all triggers. Keeps no state of single invocations.
 
     `running` counts the running attempts, `ended` those that have ended, and `recent` has the latest of these. After a
     reload (`adopt`), triggers may pass functions of the old app: the current function with the same name runs.
@@ -78,7 +78,7 @@ class Invoker:
     ) -> None:
         self._pool = pool
         self._clock = clock or SystemClock()
-        self._present = 0
+        self._in_progress = 0
         self.running = 0
         self.ended = 0
         self.recent = RecentInvocations()
@@ -100,7 +100,7 @@ class Invoker:
     @property
     def waiting(self) -> int:
         """The number of invocations that wait for their next attempt."""
-        return self._present - self.running
+        return self._in_progress - self.running
 
     def held(self) -> AbstractContextManager[Workers]:
         """Hold the current workers for a call of one of their functions while its input is still being read."""
@@ -143,19 +143,19 @@ class Invoker:
         )
 
         workers = workers or self._pool.current
-        self._present += 1
+        self._in_progress += 1
         try:
             if not spans.configured():
-                return await self._try(attempt, pipeline, workers, reason, details)
+                return await self._run_with_retries(attempt, pipeline, workers, reason, details)
             tags = {"faas.name": function.name, "faas.invocation_id": attempt.invocation_id}
             with spans.span(function.name, "server", spans.Parent(trace_parent, trace_state), tags) as span:
                 if span is not None:
                     attempt = msgspec.structs.replace(attempt, trace=Trace(span.header, span.state))
-                return await self._try(attempt, pipeline, workers, reason, details)
+                return await self._run_with_retries(attempt, pipeline, workers, reason, details)
         finally:
-            self._present -= 1
+            self._in_progress -= 1
 
-    def _try(
+    def _run_with_retries(
         self, attempt: Attempt, pipeline: Pipeline, workers: Workers, reason: str, details: str | None
     ) -> Coroutine[Any, Any, Outcome]:
         policy = attempt.function.retry or pipeline.default_retry

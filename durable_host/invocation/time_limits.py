@@ -20,15 +20,15 @@ class TimeLimits:
         ends = self._ends.get(seconds)
         if ends is None:
             ends = self._ends[seconds] = {}
-            self._loop.call_at(end, self._look, seconds)
+            self._loop.call_at(end, self._check, seconds)
         return TimeLimit(self._loop, ends, end)
 
-    def _look(self, seconds: float) -> None:
+    def _check(self, seconds: float) -> None:
         """End the calls whose time is over, and check again when the next one expires."""
         ends, now = self._ends[seconds], self._loop.time()
         for limit, end in list(ends.items()):
             if end > now:
-                self._loop.call_at(end, self._look, seconds)
+                self._loop.call_at(end, self._check, seconds)
                 return
             del ends[limit]
             limit.expire()

@@ -32,7 +32,7 @@ class CallThreads:
         self._threads: list[threading.Thread] = []
 
     def run(self, call: Callable[[], object]) -> None:
-        """Run `call` in a thread, in the order of these requests. Raises RuntimeError if no thread can be started."""
+        """Run `call` in a thread; calls begin in order. Raises RuntimeError if no thread can be started."""
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -41,7 +41,7 @@ class CallThreads:
         self._calls.put(call)
 
     def result_of(self, call: Callable[[], _T]) -> Future[_T]:
-        """Run `call` in a thread. Its result or error is that of the future."""
+        """Run `call` in a thread. The future gets its result or error."""
         result: Future[_T] = Future()
         self.run(partial(_settle, result, call))
         return result

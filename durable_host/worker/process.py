@@ -271,14 +271,14 @@ class AppWorker:
         if dispatcher.has_started_asgi:
             self._shut_down_asgi(dispatcher, patience)
         if (closing := sdk.closing_client_session()) is not None:
-            with contextlib.suppress(Exception):  # Its only purpose is that aiohttp logs no error about it.
+            with contextlib.suppress(Exception):  # Only so that aiohttp does not log an error about it.
                 asyncio.run_coroutine_threadsafe(closing, self._loop).result(SESSION_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _shut_down_asgi(self, dispatcher: CallDispatcher, patience: float) -> None:
         try:
-            goodbye = asyncio.run_coroutine_threadsafe(dispatcher.shut_down_asgi(), self._loop)
-            goodbye.result(patience)
+            shutdown = asyncio.run_coroutine_threadsafe(dispatcher.shut_down_asgi(), self._loop)
+            shutdown.result(patience)
         except Exception as error:
             text = f"The shutdown of the ASGI app failed: {type(error).__name__}: {error}"
             logs.report(self._channel, logging.WARNING, text)

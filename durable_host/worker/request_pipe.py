@@ -7,8 +7,8 @@ loop while the requests are for the loop.
 A loop that does not read in time loses the pipe, and does not get it again for a while. Until then, a request for a
 thread waits for up to `LOOK_EVERY` and `PATIENCE`.
 
-Signal handlers of user code run in the loop's thread and may raise an exception between any two steps. So an app that
-has some keeps the thread.
+Signal handlers of user code run in the loop's thread and may raise an exception between any two steps. So in an app
+that has some, only the thread reads.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .frames import FrameParser
 
 READ_SIZE = 256 * 1024
 LOOK_EVERY = 0.02
-"""Seconds after which, at the latest, the thread looks again whether a request waits for the loop."""
+"""The longest time in seconds between two checks of the thread whether a request waits for the loop."""
 PATIENCE = 0.005
 """Seconds in which the loop then has to begin to read. Otherwise the thread reads."""
 QUIET_AFTER = 8
@@ -41,7 +41,7 @@ LONGEST_PAUSE = 5.0
 SOON = 4
 """A loop that is blocked again within this many times the last pause gets a pause of twice the time."""
 MOST_FOR_THREADS = 8
-"""After so many reads without a request for the loop, it returns the pipe."""
+"""After this many reads without a request for the loop, it returns the pipe."""
 CAN_LEND = sys.platform != "win32"
 """Event loops on Windows cannot wait for a pipe."""
 SIGNALS = [int(number) for number in signal.valid_signals()]

@@ -20,7 +20,7 @@ class SdkNotInstalled(Exception):
 
 
 class Sdk:
-    """The SDK in use. `generic` is the converter for binding types that have none in the SDK."""
+    """The SDK in use, with the classes that extend it."""
 
     def __init__(self) -> None:
         try:
@@ -66,7 +66,7 @@ def versions() -> dict[str, str]:
 
 
 def closing_client_session() -> Coroutine[Any, Any, None] | None:
-    """Closes the HTTP session that the durable client of the 1.x SDK shares; None if there is none."""
+    """Closes the HTTP session that the durable clients of the 1.x SDK share, when awaited. None if there is none."""
     http = sys.modules.get("azure.durable_functions.models.utils.http_utils")
     if getattr(http, "_client_session", None) is None:
         return None
