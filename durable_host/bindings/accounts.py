@@ -10,17 +10,17 @@ from durable_host.storage.account import StorageAccount
 
 
 class Accounts:
-    """Opens each account once, even under several names, and closes all of them. `opens` opens one."""
+    """Opens each account once, even under several names, and closes all of them. `open_account` opens one."""
 
     def __init__(
         self,
         settings: AppSettings,
         *,
         max_connections: int = 16,
-        opens: Callable[[Connection], StorageAccount] | None = None,
+        open_account: Callable[[Connection], StorageAccount] | None = None,
     ) -> None:
         self._settings = settings
-        self._opens: Callable[[Connection], StorageAccount] = opens or partial(
+        self._open_account: Callable[[Connection], StorageAccount] = open_account or partial(
             StorageAccount, max_connections=max_connections
         )
         self._by_name: dict[str, StorageAccount] = {}
@@ -28,7 +28,7 @@ class Accounts:
 
     def renewed(self, settings: AppSettings) -> "Accounts":
         """The accounts for new settings. Accounts that are already open are shared, and closed with these."""
-        renewed = Accounts(settings, opens=self._opens)
+        renewed = Accounts(settings, open_account=self._open_account)
         renewed._opened = self._opened
         return renewed
 
@@ -39,7 +39,7 @@ class Accounts:
             connection = resolve(self._settings, name)
             known = next((one for one in self._opened if one.connection == connection), None)
             if known is None:
-                known = self._opens(connection)
+                known = self._open_account(connection)
                 self._opened.append(known)
             self._by_name[key] = known
         return self._by_name[key]

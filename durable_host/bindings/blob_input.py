@@ -82,7 +82,7 @@ def _quotes(binding: Binding, data: Mapping[str, Any], function: FunctionMetadat
 
 
 def deferred_blob(connection: Connection, container: str, name: str) -> Datum:
-    """The location of a blob, for a parameter that is a client of the storage SDK. The client reads `setting`."""
+    """The location of a blob, for a parameter that is a client of the storage SDK, with the setting for its account."""
     place = {"Connection": connection.setting, "ContainerName": container, "BlobName": name}
     return json_text(json.dumps(place, ensure_ascii=False))
 

@@ -15,7 +15,7 @@ _TEXTS = {TIMEOUT: "Storage does not answer in time (chaos).", ANSWER_LOST: "The
 
 
 class FailingCalls:
-    """Makes calls of a hub fail. With `is_on` false, only their storage does, and none of them fails here."""
+    """Makes calls of a hub fail. With `is_on` false, none of them fails here, because requests to storage do."""
 
     def __init__(self, injector: Injector, names: InstanceNames, *, is_on: bool) -> None:
         self._injector = injector
@@ -25,7 +25,7 @@ class FailingCalls:
     async def make(
         self, what: str, instance_id: str, call: Call[T], *, lost: Callable[[], Exception | None] | None = None
     ) -> T:
-        """Make a call. `what` and the name of the instance are its name in the log.
+        """Make a call. The log names it by `what` and its instance.
 
         `lost` returns the error after a call whose answer is lost, or None if repeating the call finds it done. Raises
         TaskHubUnavailable for all other faults.

@@ -36,7 +36,7 @@ class SeededInjector:
     """Decides by a hash of the seed, the kind, the target and how often this kind was decided for this target.
 
     So a decision does not depend on the order of the calls: a run with the same seed and the same messages has the same
-    faults, however its tasks are scheduled. It forgets targets that were not asked about for a long time.
+    faults, however its tasks are scheduled. It forgets targets without a recent decision.
     """
 
     def __init__(self, rates: ChaosSpec, seed: int, record: Record) -> None:

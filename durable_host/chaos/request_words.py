@@ -31,7 +31,7 @@ class RequestNames:
         self._owners: OrderedDict[str, str] = OrderedDict()
 
     def learn(self, response: bytes, sent_for: str) -> None:
-        """Learn the instances of messages from a response of a queue. One to a new message does not have its text."""
+        """Learn the instances of messages from a queue's response. The response to a put does not have the text."""
         for message_id, rest in _MESSAGE.findall(response):
             instance_id = _of_message(_text(rest)) or sent_for
             if instance_id:
@@ -74,7 +74,7 @@ def _of_url(text: str) -> str:
 
 
 def _of_literal(text: str) -> str:
-    """The instance whose key is in a text of OData."""
+    """The instance whose key is in an OData string."""
     return unescape_key(text.replace("''", "'"))
 
 

@@ -61,7 +61,7 @@ class ChaosSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_chaos(text: str, source: str = "--chaos") -> ChaosSpec:
-    """Read a specification; an empty one injects nothing. `source` is where it is from, for the error.
+    """Read a specification; an empty one injects nothing. `source` names its origin in errors.
 
     Rates are numbers from 0 to 1 or percentages (`10%`). A delay is a range (`0..2s`, `100ms..2s`) or a time (`2s`), up
     to an hour; its units are ms, s and m. `killWorker` is a name too. Raises ConfigurationError.

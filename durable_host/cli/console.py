@@ -191,9 +191,9 @@ class Console(logging.Handler):
             self._dropped += 1
 
     def _write_all(self) -> None:
-        """Write lines immediately, but at most once in `_PAUSE`: to wake this thread for each line takes longer.
+        """Write lines at once, but at most every `_PAUSE` seconds: waking this thread for each line takes longer.
 
-        So `kill -9` loses the lines of up to 20 ms. A second signal does not: it calls `flush`.
+        So `kill -9` loses the lines of the last 20 ms. A second signal does not: it calls `flush`.
         """
         while True:
             batch = [self._queue.get()]
@@ -269,7 +269,7 @@ class Console(logging.Handler):
 
 @contextmanager
 def _brief_records() -> Generator[None]:
-    """Records lack what no line shows and what takes a third of the time of a line, as Python's logging guide says."""
+    """Leave out of records what no line shows: it takes a third of the time of a line (see Python's logging guide)."""
     saved = {name: getattr(logging, name) for name in _NOT_SHOWN}
     for name in _NOT_SHOWN:
         setattr(logging, name, None)

@@ -15,7 +15,7 @@ _ANSWERS_WITHIN: Final = 1.0
 
 
 def warning_about(name: str, config: HostConfig) -> str | None:
-    """A warning if the app's host runs and has no orchestrator `name`; None if it has, or if that is not known."""
+    """A warning if the app's host runs and has no orchestrator `name`; None if it has one, or if that is unknown."""
     address = address_of_host(config)
     try:
         status, host = request_host(address, "GET", "/admin/host/status", answers_within=_ANSWERS_WITHIN)
