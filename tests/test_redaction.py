@@ -83,7 +83,7 @@ def test_secrets_are_hidden(text: str, shown: str) -> None:
         "sha512-" + KEY,
     ],
 )
-def test_what_is_no_secret_stays(text: str) -> None:
+def test_what_is_not_a_secret_stays(text: str) -> None:
     assert redacted(text) == text
 
 

@@ -268,7 +268,7 @@ def test_routes_that_do_not_exist_are_404(host: HostProcess, method: str, path: 
     [b"[" * 100_000, b'{"value":' * 100_000, b"\xff", b'"\xff"', b'{"value": "\xff"}', b'["\xff"]'],
     ids=["[[", "{{", "bytes", "text", "member", "item"],
 )
-def test_a_body_that_is_no_json_is_a_400(host: HostProcess, method: str, path: str, body: bytes) -> None:
+def test_a_body_that_is_not_json_is_a_400(host: HostProcess, method: str, path: str, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     assert host.request(method, path, data=body, headers=headers).status_code == 400
 

@@ -179,7 +179,7 @@ def test_calls_of_functions_that_do_not_exist_fail_with_those_that_do(host: Host
     assert "doesn't exist" in warned(host, "DH6120", instance_id)
 
 
-def test_yielding_what_is_no_task_fails_the_instance(host: HostProcess) -> None:
+def test_yielding_what_is_not_a_task_fails_the_instance(host: HostProcess) -> None:
     assert "not_a_task" in run(host, "not_a_task", wanted="Failed")["output"]
 
 

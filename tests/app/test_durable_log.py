@@ -173,7 +173,7 @@ def test_the_traceback_of_a_failed_activity_is_shown_once(host: LoggedHost) -> N
     assert after - before == 1
 
 
-def test_a_result_that_is_no_json_is_explained(host: LoggedHost) -> None:
+def test_a_result_that_is_not_json_is_explained(host: LoggedHost) -> None:
     run(host, "calls", "when", wanted="Failed")
     (block,) = until(lambda: told(host, "must be json serializable ({'when'")[:1], host=host)
     assert "The value that 'when' (function_app.py:" in block

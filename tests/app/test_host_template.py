@@ -190,7 +190,7 @@ def test_several_threads_wait_for_a_forked_host(tmp_path: Path) -> None:
         assert {wait.result() for wait in waits} == {-signal.SIGTERM}
 
 
-def test_output_that_is_no_text_can_be_read(tmp_path: Path) -> None:
+def test_output_that_is_not_text_can_be_read(tmp_path: Path) -> None:
     code = r"import sys; sys.stdout.buffer.write(b'a\xff'); sys.stderr.buffer.write(b'b\xff')"
     done = run_forked(code, [], folder=tmp_path, environment={}, limit=60)
     assert (done.stdout, done.stderr) == ("a\N{REPLACEMENT CHARACTER}", "b\N{REPLACEMENT CHARACTER}")

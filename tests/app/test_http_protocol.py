@@ -98,7 +98,7 @@ def status_of(answer: bytes) -> int:
         b"\x00\x01\x02\x03\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_a_400(host: HostProcess, text: bytes) -> None:
+def test_what_is_not_http_is_a_400(host: HostProcess, text: bytes) -> None:
     assert status_of(exchange(host, text)) == 400
     assert host.get("/api/size").text == "GET 0"
 

@@ -90,7 +90,7 @@ def code(key: str) -> dict[str, str]:
     return {"x-functions-key": key}
 
 
-def test_keys_lie_in_storage_as_azure_keeps_them(host: HostProcess, stored: Callable[[str], dict]) -> None:
+def test_keys_are_in_storage_as_azure_keeps_them(host: HostProcess, stored: Callable[[str], dict]) -> None:
     assert host.get("/api/caller", headers=code("wrong")).status_code == 401
     document = stored("host")
     assert set(document) >= {"masterKey", "functionKeys", "systemKeys", "hostName", "instanceId", "source"}
@@ -211,7 +211,7 @@ def test_without_the_flag_nobody_needs_keys_and_they_can_still_be_listed(
     assert host.get("/admin/functions/caller/keys/default").json()["value"]
 
 
-def test_keys_lie_in_files_where_that_is_asked_for(start_host: StartHost, tmp_path) -> None:
+def test_keys_are_in_files_where_that_is_asked_for(start_host: StartHost, tmp_path) -> None:
     app = APP.partition('@app.route(route="start"')[0]
     settings = {
         "AzureWebJobsSecretStorageType": "files",

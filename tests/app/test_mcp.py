@@ -416,7 +416,9 @@ def test_the_version_is_negotiated(host: HostProcess, requested: str, agreed: st
         (rpc("prompts/get", {"name": "review", "arguments": {"code": 3}}), (200, -32602)),
     ],
 )
-def test_what_is_no_request_is_answered_with_its_error(host: HostProcess, body: Any, expected: tuple[int, int]) -> None:
+def test_what_is_not_a_request_is_answered_with_its_error(
+    host: HostProcess, body: Any, expected: tuple[int, int]
+) -> None:
     assert error_of(post(host, body, begin(host))) == expected
 
 

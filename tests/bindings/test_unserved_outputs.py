@@ -93,7 +93,7 @@ async def test_names_of_secrets_are_not_logged(logging_world: BindingsWorld, cap
     assert (told["properties"], told["value"]) == ({"to": "a@example.com"}, "text")
 
 
-async def test_bytes_that_are_no_text_are_logged_in_base64(
+async def test_bytes_that_are_not_text_are_logged_in_base64(
     logging_world: BindingsWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     told = await logged(logging_world, "binary", message(), caplog)

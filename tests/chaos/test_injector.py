@@ -51,7 +51,7 @@ def test_a_rate_of_0_means_never_and_1_always(rate: str, happens: bool) -> None:
     assert all((injector.happens("kill-worker", target) is not None) is happens for target in TARGETS)
 
 
-def test_delays_lie_in_their_range() -> None:
+def test_delays_are_in_their_range() -> None:
     injector = SeededInjector(parse_chaos("delay=1s..2s"), 3, lambda _: None)
     delays = [injector.delay(target) for target in TARGETS]
     assert min(delays) >= 1

@@ -140,7 +140,7 @@ def test_embedded_hub_leaves_nothing_in_the_app(func: Func, app: Path, monkeypat
     assert not (app / ".durable-host").exists()
 
 
-def test_app_that_does_not_load_is_no_host(
+def test_app_that_does_not_load_is_not_a_host(
     func: Func, app: Path, connection_string: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("AzureWebJobsStorage", connection_string)

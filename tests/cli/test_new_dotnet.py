@@ -103,7 +103,7 @@ def test_a_start_function_keeps_its_route(func: Func, app: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["event", "shop", "two-words"])
-def test_a_name_that_is_no_class_is_refused(func: Func, app: Path, name: str) -> None:
+def test_a_name_that_is_not_a_class_is_refused(func: Func, app: Path, name: str) -> None:
     outcome = func("new", "-t", "Timer trigger", "-n", name, "--script-root", str(app))
     assert outcome.code == 2
     assert "is not a valid function name" in outcome.err

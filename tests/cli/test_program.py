@@ -163,7 +163,7 @@ def test_folder_without_an_app_ends_with_code_3(
     assert "Unable to find project root." in capsys.readouterr().err
 
 
-def test_script_root_that_is_no_folder_ends_with_code_2(capsys: pytest.CaptureFixture[str]):
+def test_script_root_that_is_not_a_folder_ends_with_code_2(capsys: pytest.CaptureFixture[str]):
     assert main(["start", "--script-root", "/no/such/folder"]) == 2
     assert "'/no/such/folder' is not a folder" in capsys.readouterr().err
 

@@ -89,7 +89,7 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("what", SLOW)
-def test_a_program_that_answers_too_slowly_is_no_host(serve: Serve, what: str) -> None:
+def test_a_program_that_answers_too_slowly_is_not_a_host(serve: Serve, what: str) -> None:
     address = serve(SLOW[what])
     with pytest.raises(HostNotRunning, match="No host answers") as failure:
         request_host(address, "GET", "/", answers_within=0.05)
@@ -105,7 +105,7 @@ def test_an_answer_that_has_begun_ends_too(serve: Serve, what: str, monkeypatch:
     assert failure.value.cause == "The answer took too long."
 
 
-def test_a_program_that_does_not_take_the_request_is_no_host(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_does_not_take_the_request_is_not_a_host(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running_host, "_TAKEN_WITHIN", 0.05)
     with pytest.raises(HostNotRunning, match="No host answers"):
         request_host(serve(_reads_nothing), "POST", "/", text="x" * 20_000_000)
@@ -113,7 +113,7 @@ def test_a_program_that_does_not_take_the_request_is_no_host(serve: Serve, monke
 
 @pytest.mark.parametrize("what", FLOODS)
 @pytest.mark.parametrize("answers_within", [None, 60])
-def test_a_program_that_floods_is_no_host(
+def test_a_program_that_floods_is_not_a_host(
     serve: Serve, what: str, answers_within: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running_host, "_LONGEST", 1_000_000)

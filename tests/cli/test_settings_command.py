@@ -112,7 +112,7 @@ def test_comments_are_not_lost(func: Func, file: Path):
     assert file.read_text("utf-8") == text
 
 
-def test_trailing_commas_are_no_comments(func: Func, file: Path):
+def test_trailing_commas_are_not_comments(func: Func, file: Path):
     file.write_text('{"Values": {"A": "1",},}')
     assert func("settings", "add", "B", "http://x").code == 0
     assert json.loads(file.read_text())["Values"] == {"A": "1", "B": "http://x"}

@@ -138,7 +138,7 @@ def test_repr_shows_no_secret():
     assert KEY not in repr(parse_connection_string(ACCOUNT))
 
 
-def test_advice_about_a_connection_string_is_no_secret_in_the_eyes_of_the_log():
+def test_advice_about_a_connection_string_is_not_a_secret_in_the_eyes_of_the_log():
     with pytest.raises(ConnectionInvalid) as caught:
         parse_connection_string("nonsense")
     remedy = caught.value.remedy or ""

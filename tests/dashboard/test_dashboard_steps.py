@@ -131,7 +131,7 @@ def test_attempts_that_repeat_the_number_are_one_step() -> None:
     assert delay.kind == "retry"
 
 
-def test_a_call_of_another_name_after_a_failure_and_a_timer_is_no_retry() -> None:
+def test_a_call_of_another_name_after_a_failure_and_a_timer_is_not_a_retry() -> None:
     history = (
         Episodes()
         .episode(started(), activity(0, "Pay"))
@@ -165,7 +165,7 @@ def test_a_call_between_two_attempts_is_running_and_waits_for_its_timer() -> Non
     assert (wait.kind, wait.name, wait.attempt, wait.task_id) == ("timer", "retry of Pay", 2, 1)
 
 
-def test_a_timer_of_the_code_beside_a_failure_is_no_retry_if_the_code_says_so() -> None:
+def test_a_timer_of_the_code_beside_a_failure_is_not_a_retry_if_the_code_says_so() -> None:
     history = Episodes().episode(started(), activity(0, "Pay")).episode(failed(0, 1), timer(1, 1, 3600))
     assert outlined(steps_of(history.events, frozenset()).steps) == [
         ("activity", "Pay", "Failed", 1),

@@ -179,7 +179,7 @@ def test_a_missing_dotnet_has_a_remedy(environ: dict[str, str]) -> None:
     assert "DURABLE_HOST_DOTNET" in (caught.value.remedy or "")
 
 
-async def test_a_dotnet_that_is_no_program_has_a_remedy(project: Path, sdk: StandInSdk) -> None:
+async def test_a_dotnet_that_is_not_a_program_has_a_remedy(project: Path, sdk: StandInSdk) -> None:
     sdk.program.write_bytes(b"\x00")
     with pytest.raises(DotnetMissing):
         await build(project, sdk).run(print)

@@ -106,7 +106,7 @@ async def test_a_stream_that_does_not_begin_with_the_id_is_refused(case: str) ->
         await is_served(endpoint)
 
 
-async def test_a_first_message_that_is_no_protobuf_is_refused() -> None:
+async def test_a_first_message_that_is_not_protobuf_is_refused() -> None:
     async with listening() as endpoint:
         assert await status_of(await connect(endpoint, b"\xff\xff\xff\xff")) not in ("0", "")
         assert endpoint.received == []

@@ -246,7 +246,7 @@ async def test_a_connection_that_breaks_the_protocol_is_closed_and_others_contin
     assert await client.call("echo", b"fine") == b"fine"
 
 
-async def test_what_is_no_call_gets_an_http_status(client: Client) -> None:
+async def test_what_is_not_a_call_gets_an_http_status(client: Client) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     get = b"\x82\x84\x86\x41\x09localhost"
     writer.write(frames.PREFACE + frames.settings({}) + _frame(frames.HEADERS, 0x5, 1, get))

@@ -46,7 +46,7 @@ def test_response_with_a_cookie_needs_the_converter() -> None:
     assert not blob.parts
 
 
-def test_media_type_that_is_no_text_fails_as_in_the_converter() -> None:
+def test_media_type_that_is_not_text_fails_as_in_the_converter() -> None:
     response: Any = func.HttpResponse("x", mimetype=5)  # type: ignore[arg-type]
     with pytest.raises(AttributeError) as theirs:
         HttpResponseConverter.encode(response, expected_type=None)

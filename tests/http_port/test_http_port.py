@@ -85,7 +85,7 @@ async def test_the_headers_of_a_second_request_have_to_come_too() -> None:
         assert await closing == b""
 
 
-async def test_headers_that_trickle_in_are_no_reason_to_wait_on() -> None:
+async def test_headers_that_trickle_in_do_not_extend_the_wait() -> None:
     async with serving(headers=SHORT) as connect:
         reader, writer = await connect()
         closing = asyncio.ensure_future(ended(reader))

@@ -29,7 +29,7 @@ def test_other_names(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", NO_HOSTS)
-def test_what_is_no_host_names_nobody(host: str) -> None:
+def test_what_is_not_a_host_names_nobody(host: str) -> None:
     assert not is_local_host(host)
     assert not is_address(host)
 

@@ -95,6 +95,6 @@ async def test_a_policy_that_was_chosen_stays(child: subprocess.Popen[bytes], mo
     child.communicate(b"\n")
 
 
-async def test_a_process_that_has_ended_is_no_error(child: subprocess.Popen[bytes]) -> None:
+async def test_a_process_that_has_ended_is_not_an_error(child: subprocess.Popen[bytes]) -> None:
     child.communicate(b"\n")
     BatchScheduling(child.pid).note_many_calls()

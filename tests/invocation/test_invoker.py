@@ -372,7 +372,7 @@ async def test_an_entity_whose_operations_raise_has_failed(tmp_path: Path, caplo
     assert (record.status, record.exception["type"]) == ("Failed", "KeyError")  # type: ignore[attr-defined]
 
 
-async def test_an_entity_whose_state_is_no_json_is_explained(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+async def test_an_entity_whose_state_is_not_json_is_explained(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     async with running(tmp_path, {"function_app.py": ENTITY, "host.json": '{"version": "2.0"}'}) as app:
         with pytest.raises(FunctionFailed, match="to_json"):
             await run_entity(app, "unwritable")

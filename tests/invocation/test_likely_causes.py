@@ -262,7 +262,7 @@ def test_an_input_that_get_input_cannot_read_is_explained(mode: str, input: Any,
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_line_that_returns_what_is_no_json_is_named(mode: str) -> None:
+def test_the_line_that_returns_what_is_not_json_is_named(mode: str) -> None:
     _, body = lines_of(returns_date)
     assert f"'returns_date' ({short_place(__file__, body)})" in told(returns_date, mode)["hint"]
 

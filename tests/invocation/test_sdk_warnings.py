@@ -34,7 +34,7 @@ def completed(executors: Any, fields: dict[str, Any], key: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["approval", "", "order 7", "line 1\nline 2"])
-def test_an_event_before_its_wait_is_no_duplicate(executors: Any, name: str) -> None:
+def test_an_event_before_its_wait_is_not_a_duplicate(executors: Any, name: str) -> None:
     assert completed(executors, {"Name": name, "Input": "1"}, "Name") == []
 
 

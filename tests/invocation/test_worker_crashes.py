@@ -499,7 +499,7 @@ async def test_an_app_that_takes_long_to_load_is_reported(
     assert "its top-level code is still running" in told
 
 
-async def test_program_that_is_no_python_is_an_error(tmp_path: Path):
+async def test_program_that_is_not_python_is_an_error(tmp_path: Path):
     pool = WorkerPool(options(tmp_path, executable=Path("/no/such/python")))
     with pytest.raises(InterpreterUnusable, match="cannot be started"):
         await pool.start()

@@ -174,7 +174,7 @@ async def test_none_returned_to_a_queue_binding_fails(app: RunningApp):
 
 
 @pytest.mark.parametrize("value", ["bytes", "none", "dict", "int", "list_str"])
-async def test_value_that_is_no_http_response_fails(app: RunningApp, value: str):
+async def test_value_that_is_not_an_http_response_fails(app: RunningApp, value: str):
 
     with pytest.raises(FunctionFailed, match='unsupported type "http" for Python type'):
         await app.call("http_return", http(query={"v": value}))

@@ -215,7 +215,7 @@ def test_code_outside_of_the_protocol_fails(world: NodeWorld, name: str, error: 
     ("name", "hint"),
     [("notAGenerator", "write 'function*' and 'yield'"), ("asyncGenerator", "is an async generator: remove 'async'")],
 )
-def test_code_that_is_no_generator_is_explained(world: NodeWorld, name: str, hint: str) -> None:
+def test_code_that_is_not_a_generator_is_explained(world: NodeWorld, name: str, hint: str) -> None:
     world.deliver(world.start(name))
     failure = world.outcomes[-1].failure
     assert failure is not None

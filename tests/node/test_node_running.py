@@ -109,7 +109,7 @@ async def test_causes_and_collected_errors_are_in_the_stack(tmp_path: Path, npm_
         assert "Error: one" in raised.value.stack
 
 
-async def test_nothing_thrown_is_no_error(tmp_path: Path, npm_packages: NpmPackages) -> None:
+async def test_nothing_thrown_is_not_an_error(tmp_path: Path, npm_packages: NpmPackages) -> None:
     async with running_node(
         tmp_path, returning("throw null;") + returning("throw undefined;", "g"), npm_packages
     ) as app:

@@ -55,7 +55,7 @@ def test_streamed_functions(start_node_host: Callable[..., HostProcess]) -> None
     host.wait_for(r"Executed 'Functions.nothing' \(Succeeded")
 
 
-def test_a_client_that_goes_away_is_no_failure(start_node_host: Callable[..., HostProcess]) -> None:
+def test_a_client_that_goes_away_is_not_a_failure(start_node_host: Callable[..., HostProcess]) -> None:
     code = """
     app.get('forever', { handler: async () => ({ body: Readable.from((async function* () {
       for (;;) { yield 'more'; await new Promise((done) => setTimeout(done, 10)); }

@@ -87,7 +87,7 @@ async def test_returned_and_set_values_reach_the_host(tmp_path: Path, npm_packag
 @pytest.mark.parametrize(
     ("code", "text"), [("10n", "serialize a BigInt"), ("(() => { const a = {}; a.a = a; return a; })()", "circular")]
 )
-async def test_a_value_that_is_no_json_fails_the_call(
+async def test_a_value_that_is_not_json_fails_the_call(
     tmp_path: Path, npm_packages: NpmPackages, code: str, text: str
 ) -> None:
     async with running_node(tmp_path, ECHO.replace("show(item)", f"({{ value: {code} }})"), npm_packages) as app:

@@ -41,7 +41,7 @@ async def test_a_year_may_have_one_to_three_digits(world: World, year: str) -> N
 
 
 @pytest.mark.parametrize("value", ["yesterday", "2026-13-01"])
-async def test_a_time_that_cannot_be_read_is_no_filter(
+async def test_a_time_that_cannot_be_read_is_not_a_filter(
     world: World, caplog: pytest.LogCaptureFixture, value: str
 ) -> None:
     """durable-http 2: the filter is ignored, 200 with everything. Here a warning says so, once."""
@@ -54,7 +54,7 @@ async def test_a_time_that_cannot_be_read_is_no_filter(
 
 
 @pytest.mark.parametrize("name", ["lastOperationTimeFrom", "lastOperationTimeTo"])
-async def test_a_time_that_cannot_be_read_is_no_filter_of_entities(world: World, name: str) -> None:
+async def test_a_time_that_cannot_be_read_is_not_a_filter_of_entities(world: World, name: str) -> None:
     """durable-http 2: other lists, the same."""
     await world.put("@counter@k", OrchestrationStatus.Running, input='{"exists":true,"state":"5","sorter":{}}')
     async with world.http.get(f"{world.webhook}/entities?{name}=yesterday") as answer:

@@ -159,7 +159,7 @@ def test_a_batch_larger_than_the_buffer_is_warned_about(tmp_path: Path) -> None:
     assert not load_durable(tmp_path, provider(controlQueueBufferThreshold=32)).warnings
 
 
-def test_the_mode_of_the_grpc_listener_is_no_setting(tmp_path: Path) -> None:
+def test_the_mode_of_the_grpc_listener_is_not_a_setting(tmp_path: Path) -> None:
     """durable-http settings 10: no public option, ignored."""
     (warning,) = load_durable(tmp_path, {"grpcListenerMode": "x"}).warnings
     assert "not a known setting" in warning

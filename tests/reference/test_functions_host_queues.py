@@ -180,7 +180,7 @@ def test_numbers_are_printed_as_json_net_does(item: str, text: str) -> None:
     assert split_text(f"[{item}]") == [text]
 
 
-def test_a_message_that_is_no_text_fails_five_times(host: HostProcess, queues: QueueServiceClient) -> None:
+def test_a_message_that_is_not_text_fails_five_times(host: HostProcess, queues: QueueServiceClient) -> None:
     """functions-host 7: base64 that is not UTF-8 never runs the function, and goes to the poison queue unchanged."""
     content = base64.b64encode(b"ok\xff").decode()
     queues.get_queue_client(P + "text").send_message(content)
@@ -210,7 +210,7 @@ def test_a_message_that_is_no_text_fails_five_times(host: HostProcess, queues: Q
         (b"\xed\xa0\x80", "[ED] at index 0"),
     ],
 )
-def test_bytes_that_are_no_text_are_named_as_dotnet_does(content: bytes, place: str) -> None:
+def test_bytes_that_are_not_text_are_named_as_dotnet_does(content: bytes, place: str) -> None:
     """functions-host 7: `Unable to translate bytes [FF]…`"""
     with pytest.raises(UnicodeDecodeError) as caught:
         content.decode()

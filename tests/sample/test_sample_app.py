@@ -36,7 +36,7 @@ def test_a_message_names_the_instance_in_plain_text_json_or_base64(
 @pytest.mark.parametrize(
     "text", ["", "  ", "a/b", "a?b", "a#b", "a\\b", "a\x00b", "{", "{}", '{"instanceId": 5}', "x" * 257]
 )
-def test_a_message_that_is_no_instance_id_is_refused(text: str) -> None:
+def test_a_message_that_is_not_an_instance_id_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any ValueError fails the function
         read_approval_message(text.encode())
 

@@ -54,7 +54,7 @@ async def test_a_wrong_key_is_access_denied_and_not_shown(azurite: Connection) -
         assert explain(caught.value, "MyStorage").code == "DH2002"
 
 
-async def test_a_key_that_is_no_base64_is_refused_at_once(azurite: Connection) -> None:
+async def test_a_key_that_is_not_base64_is_refused_at_once(azurite: Connection) -> None:
     async with StorageAccount(msgspec.structs.replace(azurite, account_key="not base64!")) as account:
         with pytest.raises(AccessDenied, match="base64"):
             _ = account.queues

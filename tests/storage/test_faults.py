@@ -92,7 +92,7 @@ async def test_a_service_that_stands_still_is_named_once_and_once_when_it_is_bac
     assert f"The queue service at http://127.0.0.1:{script.port}/devstoreaccount1 answers again" in back
 
 
-async def test_a_request_that_waits_for_its_turn_is_no_standstill(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_request_that_waits_for_its_turn_is_not_a_standstill(caplog: pytest.LogCaptureFixture) -> None:
     standstill = Standstill()
     watch = standstill.watch("The queue service", 30.0)
     standstill.answered("The queue service")

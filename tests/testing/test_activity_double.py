@@ -287,7 +287,7 @@ def test_retries_are_counted_as_attempts(calls: _Calls, charge: ActivityDouble) 
     assert [call.attempt for call in charge.calls] == [1, 2, 3, 1]
 
 
-def test_calls_of_other_instances_and_inputs_are_no_retries(calls: _Calls, charge: ActivityDouble) -> None:
+def test_calls_of_other_instances_and_inputs_are_not_retries(calls: _Calls, charge: ActivityDouble) -> None:
     charge.fails_with("x")
     calls.call("1")
     calls.call("2")

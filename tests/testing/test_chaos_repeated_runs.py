@@ -177,7 +177,7 @@ def test_a_fault_is_read_as_it_was_written(fault: Fault) -> None:
 @pytest.mark.parametrize(
     "line", ["", "duplicate-events", "explosions: everywhere", "delay fast: event 'A'", "delay (x): y"]
 )
-def test_a_line_that_is_no_fault_is_refused(line: str) -> None:
+def test_a_line_that_is_not_a_fault_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="is not a fault of a schedule"):
         read_schedule([line])
 

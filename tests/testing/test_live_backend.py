@@ -60,7 +60,7 @@ def test_after_a_host_that_did_not_start_the_next_test_starts_one(
     live.reset().close()
 
 
-def test_a_patience_that_is_no_number_is_refused_before_the_host_starts(
+def test_a_patience_that_is_not_a_number_is_refused_before_the_host_starts(
     live: LiveFunctionApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_backend.LiveBackend, "_started", lambda _: pytest.fail("The host has started."))
@@ -136,7 +136,7 @@ def test_all_settings_with_real_accounts_are_named(live: LiveFunctionApp, tmp_pa
     assert 'real_accounts=["Archive", "Backup"]' in failed.value.__notes__[-1]
 
 
-def test_a_text_is_no_list_of_accounts(tmp_path: Path) -> None:
+def test_a_text_is_not_a_list_of_accounts(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="list of names"):
         LiveFunctionApp(tmp_path, real_accounts="Archive")
 

@@ -133,7 +133,7 @@ def test_code_that_fails_now_is_reported(make: Callable[[str], Path], histories:
 
 
 @pytest.mark.parametrize("document", [[], [{}], [5], [{"EventType": "OrchestratorStarted"}]])
-def test_what_is_no_history_is_refused(host: VirtualHost, document: list[dict]) -> None:
+def test_what_is_not_a_history_is_refused(host: VirtualHost, document: list[dict]) -> None:
     with pytest.raises(ValueError, match=r"history"):
         host.replay(document)
 

@@ -241,7 +241,7 @@ async def test_errors_of_the_work_pass() -> None:
 
 
 @pytest.mark.parametrize("text", ["soon", "0", "-1", "inf", "nan"])
-def test_a_patience_that_is_no_number_is_refused(text: str) -> None:
+def test_a_patience_that_is_not_a_number_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match=f"'{SETTING}' is '{text}', expected a number of seconds"):
         patience_of({SETTING: text})
 

@@ -229,7 +229,7 @@ def test_the_error_has_a_code_a_cause_and_a_remedy(app: FunctionApp) -> None:
     ],
     ids=["results of a fan-out", "steps of time", "steps of the test"],
 )
-def test_much_work_is_no_loop(app: FunctionApp, act: Callable[[FunctionApp], Any]) -> None:
+def test_much_work_is_not_a_loop(app: FunctionApp, act: Callable[[FunctionApp], Any]) -> None:
     assert act(app)
 
 

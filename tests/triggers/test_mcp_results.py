@@ -111,7 +111,7 @@ def test_an_envelope_is_a_text_without_use_result_schema() -> None:
     assert tool_result(string(text), uses_result_schema=False) == text_of(text)
 
 
-def test_bytes_that_are_no_text_are_refused_with_what_to_return() -> None:
+def test_bytes_that_are_not_text_are_refused_with_what_to_return() -> None:
     with pytest.raises(ResultInvalid, match=r"not UTF-8 text\. Return a str, or an ImageContent"):
         tool_result(binary(b"\xff"), uses_result_schema=False)
 

@@ -55,7 +55,7 @@ def test_the_next_occurrence_is_the_one_of_the_reference(expression: str, expect
      "0,, * * * * *", ",0 * * * * *", "1- * * * * *", "0 */x * * * *", "0 -5 * * * *", "0 0 0 15W * *", "ä * * * * *",
      "0 0 0 * * \u0663"],
 )  # fmt: skip
-def test_what_is_no_expression_is_refused(expression: str) -> None:
+def test_what_is_not_an_expression_is_refused(expression: str) -> None:
     with pytest.raises(InvalidExpression):
         parse_cron(expression)
 
@@ -202,7 +202,7 @@ def test_a_time_span_fires_after_the_last_run(text: str, seconds: float) -> None
 
 
 @pytest.mark.parametrize("text", ["0 0 0 * * 7", "", "00:00:00", "-00:05:00", "24:00:00", "every day", "0"])
-def test_what_is_no_schedule_is_refused_in_the_words_of_the_reference(text: str) -> None:
+def test_what_is_not_a_schedule_is_refused_in_the_words_of_the_reference(text: str) -> None:
     with pytest.raises(InvalidSchedule) as caught:
         parse_schedule(text, UTC_ZONE)
     expected = f"The schedule expression '{text}' was not recognized as a valid cron expression or timespan string."
