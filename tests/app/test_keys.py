@@ -150,7 +150,7 @@ def test_management_urls_carry_the_system_key_and_without_it_they_are_refused(ho
     assert host.get("/runtime/webhooks/durabletask/instances").status_code == 401
 
 
-def test_keys_are_made_rolled_and_deleted(host: HostProcess, master: str) -> None:
+def test_keys_are_created_rolled_and_deleted(host: HostProcess, master: str) -> None:
     def ask(method: str, path: str, **options: object) -> tuple[int, dict]:
         response = host.request(method, path, headers=code(master), **options)
         return response.status_code, response.json() if response.content else {}

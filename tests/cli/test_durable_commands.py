@@ -482,7 +482,7 @@ def test_mistakes_are_explained(func: Func, app: Path, arguments: list[str], cod
     assert text in outcome.err
 
 
-def test_token_of_elsewhere_is_refused(func: Func, app: Path):
+def test_token_from_elsewhere_is_refused(func: Func, app: Path):
     start(func, "one")
     outcome = func("durable", "get-instances", "--continuation-token", "zzz")
     assert (outcome.code, outcome.out) == (1, "")

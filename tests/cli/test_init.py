@@ -48,7 +48,7 @@ def test_v1_app_without_docs(func: Func, folder: Path):
     assert not (folder / "getting_started.md").exists()
 
 
-def test_folder_is_made(func: Func, folder: Path):
+def test_folder_is_created(func: Func, folder: Path):
     assert func("init", "apps/mine", "--python").code == 0
     assert (folder / "apps" / "mine" / "host.json").exists()
 

@@ -108,7 +108,7 @@ def test_arguments_of_the_app_are_kept_when_it_becomes_durable(func: Func, app: 
     assert "@api.activity_trigger" in text
 
 
-def test_blueprint_is_made_and_registered_once(func: Func, app: Path):
+def test_blueprint_is_created_and_registered_once(func: Func, app: Path):
     assert func("new", "-t", "HTTP trigger", "-n", "one", "--file", "jobs.py").code == 0
     outcome = func("new", "-t", "HTTP trigger", "-n", "two", "--file", "jobs")
     assert outcome.code == 0

@@ -64,7 +64,7 @@ def test_development_proxy_replaces_scheme_and_host():
     assert connection.queue_endpoint == "https://azurite:10001/devstoreaccount1"
 
 
-def test_account_endpoints_are_made_of_name_and_suffix():
+def test_account_endpoints_consist_of_name_and_suffix():
     connection = parse_connection_string(ACCOUNT)
     assert connection.blob_endpoint == "https://acc.blob.core.windows.net"
     assert connection.queue_endpoint == "https://acc.queue.core.windows.net"

@@ -199,7 +199,7 @@ async def test_a_response_that_cannot_be_sent_fails_the_call(
             await app.call("f", http())
 
 
-async def test_a_client_is_made_from_the_place_of_a_blob(tmp_path: Path, npm_packages: NpmPackages) -> None:
+async def test_a_client_is_created_from_the_location_of_a_blob(tmp_path: Path, npm_packages: NpmPackages) -> None:
     """An extension registers what makes clients; this one gives the place itself."""
     code = """
     const path = require('path');
