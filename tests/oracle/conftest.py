@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from host_process import HostProcess, hub_settings
-from play import Play
+from scenario_run import ScenarioRun
 from scripted_apps import durable_function, write_scripted_app
 from sides import Ours, Theirs, launcher
 from storage_view import StorageView
@@ -47,31 +47,31 @@ def oracle() -> Path:
 
 
 @pytest.fixture(scope="module")
-def play(oracle: Path, connection_string: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
-    """Both sides on a new hub that nobody serves yet. Ours has an app in Python."""
+def run(oracle: Path, connection_string: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScenarioRun]:
+    """Both sides on a new hub that no host serves yet. Ours has an app in Python."""
     root = tmp_path_factory.mktemp("oracle")
-    yield from _play(oracle, connection_string, root, Path(shutil.copytree(APP, root / "app")))
+    yield from _run(oracle, connection_string, root, Path(shutil.copytree(APP, root / "app")))
 
 
 @pytest.fixture(scope="module")
-def dotnet_play(oracle: Path, connection_string: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
-    """Like `play`, with a .NET app whose worker is the scripted one."""
+def dotnet_run(oracle: Path, connection_string: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScenarioRun]:
+    """Like `run`, with a .NET app whose worker is the scripted one."""
     root = tmp_path_factory.mktemp("oracle")
     host = json.loads((APP / "host.json").read_text("utf-8"))
     app = write_scripted_app(
         root / "app", DOTNET_FUNCTIONS, code=(DOTNET_APP / "code.py").read_text("utf-8"), host_json=host
     )
-    yield from _play(oracle, connection_string, root, app, FUNCTIONS_WORKER_RUNTIME="dotnet-isolated")
+    yield from _run(oracle, connection_string, root, app, FUNCTIONS_WORKER_RUNTIME="dotnet-isolated")
 
 
-def _play(oracle: Path, connection_string: str, root: Path, app: Path, **settings: str) -> Iterator[Play]:
+def _run(oracle: Path, connection_string: str, root: Path, app: Path, **settings: str) -> Iterator[ScenarioRun]:
     gates = root / "gates"
     gates.mkdir()
     hub = f"T{uuid.uuid4().hex[:16]}"
     ours = Ours(HostProcess(app, {**hub_settings(connection_string, hub), "GATES": str(gates), **settings}))
     theirs = Theirs(launcher(oracle, connection_string, hub, gates))
     view = StorageView(connection_string, hub)
-    yield Play(ours, theirs, view, gates)
+    yield ScenarioRun(ours, theirs, view, gates)
     ours.host.end()
     theirs.close()
     view.close()

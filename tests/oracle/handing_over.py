@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from host_process import until
 from layout import problems, queued_messages, shows_messages
-from play import Curtain, Play
+from scenario_run import Phase, ScenarioRun
 from scenarios import SCENARIOS
 from sides import Side
 
@@ -22,42 +22,42 @@ NAMES = [each.__name__ for each in SCENARIOS]
 
 @dataclass(frozen=True)
 class Passed:
-    """What a hub was like that this host left: `layout` problems after the stop, messages `left` at the end."""
+    """What this host left behind: `layout` problems after its stop, and messages `left` at the end."""
 
     failures: Failures
     layout: list[str]
     left: list[str]
 
 
-def crash(play: Play) -> None:
+def crash(run: ScenarioRun) -> None:
     """Kill this host and start it again. It has taken all that the killed one held when this returns."""
-    play.ours.kill()
+    run.ours.kill()
     killed = time.monotonic()
     until(lambda: time.monotonic() > killed + VISIBILITY)
-    play.serve(play.ours)
-    until(lambda: not shows_messages(play.view.connection, play.view.hub))
+    run.serve(run.ours)
+    until(lambda: not shows_messages(run.view.connection, run.view.hub))
 
 
-def pass_on(play: Play, *, after_a_crash: bool = False) -> Passed:
-    """Instances stand and this host serves: stop it, and let the official worker play to the end."""
-    play.ours.stop()
-    layout = problems(play.view, queued_messages(play.view.connection, play.view.hub), after_a_crash=after_a_crash)
-    play.play_to(Curtain.OTHER)
-    play.serve(play.theirs)
-    play.play_to(None)
-    play.theirs.stop()
-    left = queued_messages(play.view.connection, play.view.hub).visible
-    return Passed(play.failures, layout, [str(message) for message in left])
+def pass_on(run: ScenarioRun, *, after_a_crash: bool = False) -> Passed:
+    """Stop this host, which serves the hub, and run the scenarios to their ends on the official worker."""
+    run.ours.stop()
+    layout = problems(run.view, queued_messages(run.view.connection, run.view.hub), after_a_crash=after_a_crash)
+    run.run_until(Phase.OTHER)
+    run.serve(run.theirs)
+    run.run_until(None)
+    run.theirs.stop()
+    left = queued_messages(run.view.connection, run.view.hub).visible
+    return Passed(run.failures, layout, [str(message) for message in left])
 
 
-def take_over(play: Play, first: Side, second: Side) -> Failures:
-    """Instances stand at `first`: `second` joins, both work, `first` stops, `second` plays to the end."""
-    play.serve(first)
-    play.begin(SCENARIOS)
+def take_over(run: ScenarioRun, first: Side, second: Side) -> Failures:
+    """Begin at `first`. `second` joins, both work, `first` stops, and the scenarios end at `second`."""
+    run.serve(first)
+    run.begin(SCENARIOS)
     second.serve()
-    until(lambda: list(play.view.owners().values()) == [2, 2])
-    play.last_moment()
+    until(lambda: list(run.view.owners().values()) == [2, 2])
+    run.last_moment()
     first.stop()
-    play.side = second
-    play.play_to(None)
-    return play.failures
+    run.side = second
+    run.run_until(None)
+    return run.failures

@@ -7,10 +7,10 @@ other side makes of it.
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from play import Condition, Curtain, Instance
+from scenario_run import Condition, Instance, Phase
 
-Acts = Generator[Condition | Curtain]
-LATE, LAST_MOMENT, NOBODY, OTHER = Curtain
+Steps = Generator[Condition | Phase]
+LATE, LAST_MOMENT, NOBODY, OTHER = Phase
 CITIES = ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]
 TEXT = '\u00fc\u20ac\U0001f600 \u2028"\\ '
 
@@ -19,14 +19,14 @@ def approved(data: object) -> list[object]:
     return ["Hello before!", data, "Hello after!"]
 
 
-def sequence_ended(it: Instance) -> Acts:
+def sequence_ended(it: Instance) -> Steps:
     it.start("HelloSequence")
     yield it.returns(CITIES)
     yield OTHER
     yield it.returns(CITIES)
 
 
-def sequence_begins_at_the_last_moment(it: Instance) -> Acts:
+def sequence_begins_at_the_last_moment(it: Instance) -> Steps:
     yield LAST_MOMENT
     for child in "abcdef":
         it.start("HelloSequence", child=child)
@@ -35,27 +35,27 @@ def sequence_begins_at_the_last_moment(it: Instance) -> Acts:
         yield it.returns(CITIES, child)
 
 
-def sequence_started_by_their_client_while_nobody_runs(it: Instance) -> Acts:
+def sequence_started_by_their_client_while_nobody_runs(it: Instance) -> Steps:
     yield NOBODY
-    it.stage.theirs.start("HelloSequence", it.id, None)
+    it.run.theirs.start("HelloSequence", it.id, None)
     yield OTHER
     yield it.returns(CITIES)
 
 
-def sequence_started_by_our_client_while_nobody_runs(it: Instance) -> Acts:
+def sequence_started_by_our_client_while_nobody_runs(it: Instance) -> Steps:
     yield NOBODY
-    it.stage.ours.command("start-new", "--function-name", "HelloSequence", "--id", it.id)
+    it.run.ours.command("start-new", "--function-name", "HelloSequence", "--id", it.id)
     yield OTHER
     yield it.returns(CITIES)
 
 
-def sequence_is_due_later(it: Instance) -> Acts:
-    it.stage.theirs.start_at("HelloSequence", it.id, None, it.soon(12))
+def sequence_is_due_later(it: Instance) -> Steps:
+    it.run.theirs.start_at("HelloSequence", it.id, None, it.soon(12))
     yield OTHER
     yield it.returns(CITIES)
 
 
-def sequence_is_started_again(it: Instance) -> Acts:
+def sequence_is_started_again(it: Instance) -> Steps:
     it.start("HelloSequence")
     yield it.returns(CITIES)
     yield OTHER
@@ -65,7 +65,7 @@ def sequence_is_started_again(it: Instance) -> Acts:
     yield it.returns(approved("again"))
 
 
-def approval_waits(it: Instance) -> Acts:
+def approval_waits(it: Instance) -> Steps:
     it.start("WaitForApproval")
     yield it.has(TaskCompleted=1)
     yield OTHER
@@ -73,25 +73,25 @@ def approval_waits(it: Instance) -> Acts:
     yield it.returns(approved({"by": TEXT}))
 
 
-def approval_of_their_client_while_nobody_runs(it: Instance) -> Acts:
+def approval_of_their_client_while_nobody_runs(it: Instance) -> Steps:
     it.start("WaitForApproval")
     yield it.has(TaskCompleted=1)
     yield NOBODY
-    it.stage.theirs.raise_event(it.id, "Approval", [1, 2])
+    it.run.theirs.raise_event(it.id, "Approval", [1, 2])
     yield OTHER
     yield it.returns(approved([1, 2]))
 
 
-def approval_of_our_client_while_nobody_runs(it: Instance) -> Acts:
+def approval_of_our_client_while_nobody_runs(it: Instance) -> Steps:
     it.start("WaitForApproval")
     yield it.has(TaskCompleted=1)
     yield NOBODY
-    it.stage.ours.command("raise-event", "--id", it.id, "--event-name", "Approval", "--event-data", "true")
+    it.run.ours.command("raise-event", "--id", it.id, "--event-name", "Approval", "--event-data", "true")
     yield OTHER
     yield it.returns(approved("true"))
 
 
-def approval_at_the_last_moment(it: Instance) -> Acts:
+def approval_at_the_last_moment(it: Instance) -> Steps:
     it.start("WaitForApproval")
     yield it.has(TaskCompleted=1)
     yield LAST_MOMENT
@@ -100,7 +100,7 @@ def approval_at_the_last_moment(it: Instance) -> Acts:
     yield it.returns(approved(7))
 
 
-def approval_suspended(it: Instance) -> Acts:
+def approval_suspended(it: Instance) -> Steps:
     it.start("WaitForApproval")
     yield it.has(TaskCompleted=1)
     it.suspend()
@@ -112,7 +112,7 @@ def approval_suspended(it: Instance) -> Acts:
     yield it.returns(approved(None))
 
 
-def approval_comes_while_suspended(it: Instance) -> Acts:
+def approval_comes_while_suspended(it: Instance) -> Steps:
     it.start("WaitForApproval")
     yield it.has(TaskCompleted=1)
     it.suspend()
@@ -123,11 +123,11 @@ def approval_comes_while_suspended(it: Instance) -> Acts:
     yield it.returns(approved("early"))
 
 
-def approval_suspended_while_nobody_runs(it: Instance) -> Acts:
+def approval_suspended_while_nobody_runs(it: Instance) -> Steps:
     it.start("WaitForApproval")
     yield it.has(TaskCompleted=1)
     yield NOBODY
-    it.stage.theirs.control("suspend", it.id, "pause")
+    it.run.theirs.control("suspend", it.id, "pause")
     yield OTHER
     yield it.is_status("Suspended")
     it.raise_event("Approval", 1)
@@ -135,7 +135,7 @@ def approval_suspended_while_nobody_runs(it: Instance) -> Acts:
     yield it.returns(approved(1))
 
 
-def approval_terminated_by_the_other(it: Instance) -> Acts:
+def approval_terminated_by_the_other(it: Instance) -> Steps:
     it.start("WaitForApproval")
     yield it.has(TaskCompleted=1)
     yield OTHER
@@ -143,16 +143,16 @@ def approval_terminated_by_the_other(it: Instance) -> Acts:
     yield it.ends("Terminated", "enough")
 
 
-def approval_terminated_while_nobody_runs(it: Instance) -> Acts:
+def approval_terminated_while_nobody_runs(it: Instance) -> Steps:
     it.start("WaitForApproval")
     yield it.has(TaskCompleted=1)
     yield NOBODY
-    it.stage.theirs.control("terminate", it.id, "enough")
+    it.run.theirs.control("terminate", it.id, "enough")
     yield OTHER
     yield it.ends("Terminated", "enough")
 
 
-def timer_loses(it: Instance) -> Acts:
+def timer_loses(it: Instance) -> Steps:
     it.start("ApprovalOrTimeout", {"seconds": 3600})
     yield it.has(TimerCreated=1)
     yield OTHER
@@ -160,28 +160,28 @@ def timer_loses(it: Instance) -> Acts:
     yield it.returns(["event", 5, "Hello approved!"])
 
 
-def timer_is_due_later(it: Instance) -> Acts:
+def timer_is_due_later(it: Instance) -> Steps:
     it.start("ApprovalOrTimeout", {"seconds": 12})
     yield it.has(TimerCreated=1)
     yield OTHER
     yield it.returns(["timer", None, "Hello late!"])
 
 
-def timer_is_due_soon(it: Instance) -> Acts:
+def timer_is_due_soon(it: Instance) -> Steps:
     it.start("ApprovalOrTimeout", {"seconds": 5})
     yield it.has(TimerCreated=1)
     yield OTHER
     yield it.returns(["timer", None, "Hello late!"])
 
 
-def timer_begins_at_the_last_moment(it: Instance) -> Acts:
+def timer_begins_at_the_last_moment(it: Instance) -> Steps:
     yield LAST_MOMENT
     it.start("ApprovalOrTimeout", {"seconds": 1})
     yield OTHER
     yield it.returns(["timer", None, "Hello late!"])
 
 
-def timer_is_due_while_suspended(it: Instance) -> Acts:
+def timer_is_due_while_suspended(it: Instance) -> Steps:
     yield LATE
     it.start("ApprovalOrTimeout", {"seconds": 20})
     yield it.has(TimerCreated=1)
@@ -193,7 +193,7 @@ def timer_is_due_while_suspended(it: Instance) -> Acts:
     yield it.returns(["timer", None, "Hello late!"])
 
 
-def first_of_two_events_is_awaited(it: Instance) -> Acts:
+def first_of_two_events_is_awaited(it: Instance) -> Steps:
     it.start("TwoEvents")
     yield it.has(ExecutionStarted=1)
     yield OTHER
@@ -202,7 +202,7 @@ def first_of_two_events_is_awaited(it: Instance) -> Acts:
     yield it.returns([1, 2])
 
 
-def second_of_two_events_is_awaited(it: Instance) -> Acts:
+def second_of_two_events_is_awaited(it: Instance) -> Steps:
     it.start("TwoEvents")
     yield it.has(ExecutionStarted=1)
     it.raise_event("A", [1])
@@ -212,7 +212,7 @@ def second_of_two_events_is_awaited(it: Instance) -> Acts:
     yield it.returns([[1], {"b": 2}])
 
 
-def second_event_has_come_before_the_first(it: Instance) -> Acts:
+def second_event_has_come_before_the_first(it: Instance) -> Steps:
     it.start("TwoEvents")
     yield it.has(ExecutionStarted=1)
     it.raise_event("B", "early")
@@ -222,7 +222,7 @@ def second_event_has_come_before_the_first(it: Instance) -> Acts:
     yield it.returns(["late", "early"])
 
 
-def both_events_come_at_the_last_moment(it: Instance) -> Acts:
+def both_events_come_at_the_last_moment(it: Instance) -> Steps:
     it.start("TwoEvents")
     yield it.has(ExecutionStarted=1)
     yield LAST_MOMENT
@@ -232,7 +232,7 @@ def both_events_come_at_the_last_moment(it: Instance) -> Acts:
     yield it.returns([1, 2])
 
 
-def fan_out_half_done(it: Instance) -> Acts:
+def fan_out_half_done(it: Instance) -> Steps:
     it.start("FanOut", {"n": 6, "gate": it.gate})
     yield it.has(TaskCompleted=3)
     yield OTHER
@@ -240,7 +240,7 @@ def fan_out_half_done(it: Instance) -> Acts:
     yield it.returns(list(range(6)))
 
 
-def large_fan_out_half_done(it: Instance) -> Acts:
+def large_fan_out_half_done(it: Instance) -> Steps:
     it.start("FanOut", {"n": 60, "gate": it.gate})
     yield it.has(TaskCompleted=30)
     yield OTHER
@@ -248,7 +248,7 @@ def large_fan_out_half_done(it: Instance) -> Acts:
     yield it.returns(list(range(60)))
 
 
-def fan_out_begins_at_the_last_moment(it: Instance) -> Acts:
+def fan_out_begins_at_the_last_moment(it: Instance) -> Steps:
     yield LAST_MOMENT
     it.start("FanOut", {"n": 20, "gate": it.gate})
     yield OTHER
@@ -256,7 +256,7 @@ def fan_out_begins_at_the_last_moment(it: Instance) -> Acts:
     yield it.returns(list(range(20)))
 
 
-def fan_out_ends_at_the_last_moment(it: Instance) -> Acts:
+def fan_out_ends_at_the_last_moment(it: Instance) -> Steps:
     it.start("FanOut", {"n": 20, "gate": it.gate})
     yield it.has(TaskCompleted=10)
     yield LAST_MOMENT
@@ -265,7 +265,7 @@ def fan_out_ends_at_the_last_moment(it: Instance) -> Acts:
     yield it.returns(list(range(20)))
 
 
-def fan_out_suspended(it: Instance) -> Acts:
+def fan_out_suspended(it: Instance) -> Steps:
     it.start("FanOut", {"n": 6, "gate": it.gate})
     yield it.has(TaskCompleted=3)
     it.suspend()
@@ -277,7 +277,7 @@ def fan_out_suspended(it: Instance) -> Acts:
     yield it.returns(list(range(6)))
 
 
-def children_wait(it: Instance) -> Acts:
+def children_wait(it: Instance) -> Steps:
     it.start("Parent", {"n": 3})
     for number in range(3):
         yield it.has(f"-{number}", ExecutionStarted=1)
@@ -289,7 +289,7 @@ def children_wait(it: Instance) -> Acts:
     yield it.returns([[number, number, "Hello child!"] for number in range(3)])
 
 
-def one_child_has_ended(it: Instance) -> Acts:
+def one_child_has_ended(it: Instance) -> Steps:
     it.start("Parent", {"n": 2})
     yield it.has("-0", ExecutionStarted=1)
     yield it.has("-1", ExecutionStarted=1)
@@ -300,7 +300,7 @@ def one_child_has_ended(it: Instance) -> Acts:
     yield it.returns([[0, "first", "Hello child!"], [1, "second", "Hello child!"]])
 
 
-def children_end_at_the_last_moment(it: Instance) -> Acts:
+def children_end_at_the_last_moment(it: Instance) -> Steps:
     it.start("Parent", {"n": 2})
     yield it.has("-0", ExecutionStarted=1)
     yield it.has("-1", ExecutionStarted=1)
@@ -311,7 +311,7 @@ def children_end_at_the_last_moment(it: Instance) -> Acts:
     yield it.returns([[number, number, "Hello child!"] for number in range(2)])
 
 
-def children_begin_at_the_last_moment(it: Instance) -> Acts:
+def children_begin_at_the_last_moment(it: Instance) -> Steps:
     yield LAST_MOMENT
     it.start("Parent", {"n": 2})
     yield OTHER
@@ -322,7 +322,7 @@ def children_begin_at_the_last_moment(it: Instance) -> Acts:
     yield it.returns([[number, number, "Hello child!"] for number in range(2)])
 
 
-def child_without_a_parent(it: Instance) -> Acts:
+def child_without_a_parent(it: Instance) -> Steps:
     it.start("Child", {"value": {"v": 1}})
     yield it.has(ExecutionStarted=1)
     yield OTHER
@@ -330,7 +330,7 @@ def child_without_a_parent(it: Instance) -> Acts:
     yield it.returns([{"v": 1}, "go", "Hello child!"])
 
 
-def retry_is_due_later(it: Instance) -> Acts:
+def retry_is_due_later(it: Instance) -> Steps:
     yield LATE
     it.start("Retry", {"seconds": 20, "gate": it.gate})
     yield it.has(TaskFailed=1, TimerCreated=1)
@@ -339,7 +339,7 @@ def retry_is_due_later(it: Instance) -> Acts:
     yield it.returns("ok")
 
 
-def tally_goes_on(it: Instance) -> Acts:
+def tally_goes_on(it: Instance) -> Steps:
     it.start("Tally", {"total": 1})
     yield it.shows({"total": 1})
     for number, total in ((2, 3), (3, 6)):
@@ -353,7 +353,7 @@ def tally_goes_on(it: Instance) -> Acts:
     yield it.returns(10)
 
 
-def tally_gets_events_while_suspended(it: Instance) -> Acts:
+def tally_gets_events_while_suspended(it: Instance) -> Steps:
     it.start("Tally", {"total": 0})
     yield it.shows({"total": 0})
     it.suspend()
@@ -367,19 +367,19 @@ def tally_gets_events_while_suspended(it: Instance) -> Acts:
     yield it.returns(6)
 
 
-def tally_gets_events_while_nobody_runs(it: Instance) -> Acts:
+def tally_gets_events_while_nobody_runs(it: Instance) -> Steps:
     it.start("Tally", {"total": 0})
     yield it.shows({"total": 0})
     yield NOBODY
     for number in (1, 20, 300, 4000, 50000):
-        it.stage.theirs.raise_event(it.id, "Add", number)
+        it.run.theirs.raise_event(it.id, "Add", number)
     yield OTHER
     yield it.shows({"total": 54321})
     it.raise_event("Add", "end")
     yield it.returns(54321)
 
 
-def tally_gets_events_at_the_last_moment(it: Instance) -> Acts:
+def tally_gets_events_at_the_last_moment(it: Instance) -> Steps:
     it.start("Tally", {"total": 0})
     yield it.shows({"total": 0})
     yield LAST_MOMENT
@@ -391,7 +391,7 @@ def tally_gets_events_at_the_last_moment(it: Instance) -> Acts:
     yield it.returns(321)
 
 
-def countdown_goes_on(it: Instance) -> Acts:
+def countdown_goes_on(it: Instance) -> Steps:
     yield LATE  # It ends by itself after 12 seconds.
     it.start("Countdown", {"n": 12, "seconds": 1})
     yield it.has(ExecutionStarted=1)
@@ -399,14 +399,14 @@ def countdown_goes_on(it: Instance) -> Acts:
     yield it.returns("done")
 
 
-def countdown_begins_at_the_last_moment(it: Instance) -> Acts:
+def countdown_begins_at_the_last_moment(it: Instance) -> Steps:
     yield LAST_MOMENT
     it.start("Countdown", {"n": 3, "seconds": 0.5})
     yield OTHER
     yield it.returns("done")
 
 
-def caller_waits(it: Instance) -> Acts:
+def caller_waits(it: Instance) -> Steps:
     it.start("EntityCaller", {"key": it.id})
     yield it.has(EventRaised=1, EventSent=2)
     yield it.counts(11)
@@ -415,7 +415,7 @@ def caller_waits(it: Instance) -> Acts:
     yield it.returns([1, "go", 111, 111])
 
 
-def caller_begins_at_the_last_moment(it: Instance) -> Acts:
+def caller_begins_at_the_last_moment(it: Instance) -> Steps:
     yield LAST_MOMENT
     it.start("EntityCaller", {"key": it.id})
     yield OTHER
@@ -424,7 +424,7 @@ def caller_begins_at_the_last_moment(it: Instance) -> Acts:
     yield it.returns([1, "go", 111, 111])
 
 
-def caller_goes_on_at_the_last_moment(it: Instance) -> Acts:
+def caller_goes_on_at_the_last_moment(it: Instance) -> Steps:
     it.start("EntityCaller", {"key": it.id})
     yield it.has(EventRaised=1, EventSent=2)
     yield LAST_MOMENT
@@ -434,7 +434,7 @@ def caller_goes_on_at_the_last_moment(it: Instance) -> Acts:
     yield it.counts(111)
 
 
-def caller_suspended(it: Instance) -> Acts:
+def caller_suspended(it: Instance) -> Steps:
     it.start("EntityCaller", {"key": it.id})
     yield it.has(EventRaised=1, EventSent=2)
     it.suspend()
@@ -447,7 +447,7 @@ def caller_suspended(it: Instance) -> Acts:
     yield it.returns([1, "go", 1111, 1111])
 
 
-def entity_counts_on(it: Instance) -> Acts:
+def entity_counts_on(it: Instance) -> Steps:
     it.signal("add", 5)
     yield it.counts(5)
     yield OTHER
@@ -456,17 +456,17 @@ def entity_counts_on(it: Instance) -> Acts:
     yield it.counts(7)
 
 
-def entity_is_signalled_while_nobody_runs(it: Instance) -> Acts:
+def entity_is_signalled_while_nobody_runs(it: Instance) -> Steps:
     it.signal("add", 1)
     yield it.counts(1)
     yield NOBODY
     for number in (10, 100, 1000):
-        it.stage.theirs.signal(it.id, "add", number)
+        it.run.theirs.signal(it.id, "add", number)
     yield OTHER
     yield it.counts(1111)
 
 
-def entity_is_signalled_at_the_last_moment(it: Instance) -> Acts:
+def entity_is_signalled_at_the_last_moment(it: Instance) -> Steps:
     yield LAST_MOMENT
     for number in (1, 10, 100, 1000):
         it.signal("add", number)
@@ -474,15 +474,15 @@ def entity_is_signalled_at_the_last_moment(it: Instance) -> Acts:
     yield it.counts(1111)
 
 
-def entity_is_signalled_for_later(it: Instance) -> Acts:
-    it.stage.theirs.signal_at(it.id, "add", 3, it.soon(12))
+def entity_is_signalled_for_later(it: Instance) -> Steps:
+    it.run.theirs.signal_at(it.id, "add", 3, it.soon(12))
     it.signal("add", 4)
     yield it.counts(4)
     yield OTHER
     yield it.counts(7)
 
 
-def large_values(it: Instance) -> Acts:
+def large_values(it: Instance) -> Steps:
     text = TEXT * 15_000
     it.start("Large", {"text": text})
     yield it.has(TaskCompleted=1)
@@ -491,7 +491,7 @@ def large_values(it: Instance) -> Acts:
     yield it.returns([text, text, text])
 
 
-def large_values_at_the_last_moment(it: Instance) -> Acts:
+def large_values_at_the_last_moment(it: Instance) -> Steps:
     text = "x" * 40_000
     yield LAST_MOMENT
     it.start("Large", {"text": text})
@@ -501,7 +501,7 @@ def large_values_at_the_last_moment(it: Instance) -> Acts:
     yield it.returns([text, text, None])
 
 
-def large_values_purged_by_the_other(it: Instance) -> Acts:
+def large_values_purged_by_the_other(it: Instance) -> Steps:
     text = "y" * 70_000
     it.start("Large", {"text": text})
     yield it.has(TaskCompleted=1)
@@ -513,7 +513,7 @@ def large_values_purged_by_the_other(it: Instance) -> Acts:
     yield it.is_gone()
 
 
-def failure_rewound_by_the_other(it: Instance) -> Acts:
+def failure_rewound_by_the_other(it: Instance) -> Steps:
     it.start("FailOnce", {"gate": it.gate})
     yield it.is_status("Failed")
     it.open_gate()
@@ -522,24 +522,24 @@ def failure_rewound_by_the_other(it: Instance) -> Acts:
     yield it.returns(["Hello before!", "ok"])
 
 
-def failure_rewound_while_nobody_runs(it: Instance) -> Acts:
+def failure_rewound_while_nobody_runs(it: Instance) -> Steps:
     it.start("FailOnce", {"gate": it.gate})
     yield it.is_status("Failed")
     it.open_gate()
     yield NOBODY
-    it.stage.theirs.control("rewind", it.id, "again")
+    it.run.theirs.control("rewind", it.id, "again")
     yield OTHER
     yield it.returns(["Hello before!", "ok"])
 
 
-def failure_is_shown_by_the_other(it: Instance) -> Acts:
+def failure_is_shown_by_the_other(it: Instance) -> Steps:
     it.start("FailOnce", {"gate": it.gate})
     yield it.is_status("Failed")
     yield OTHER
     assert "not yet" in str(it.side.state(it.id)[1])
 
 
-def stage_is_shown(it: Instance) -> Acts:
+def stage_is_shown(it: Instance) -> Steps:
     it.start("Stages")
     yield it.shows("waiting")
     yield OTHER
@@ -549,7 +549,7 @@ def stage_is_shown(it: Instance) -> Acts:
     assert it.side.state(it.id)[2] == {"done": [1]}
 
 
-def all_fails_with_an_open_member(it: Instance) -> Acts:
+def all_fails_with_an_open_member(it: Instance) -> Steps:
     it.start("AllFails", {"gate": it.gate})
     yield it.has(TaskFailed=1)
     yield OTHER
@@ -559,7 +559,7 @@ def all_fails_with_an_open_member(it: Instance) -> Acts:
     yield it.returns(["caught", "Hello after failure!", "go"])
 
 
-def all_fails_and_waits(it: Instance) -> Acts:
+def all_fails_and_waits(it: Instance) -> Steps:
     it.start("AllFails", {"gate": it.gate})
     yield it.has(TaskFailed=1)
     it.open_gate()
@@ -571,7 +571,7 @@ def all_fails_and_waits(it: Instance) -> Acts:
 
 def _scenarios() -> Iterator[Any]:
     for value in globals().copy().values():
-        if callable(value) and getattr(value, "__annotations__", {}).get("return") is Acts:
+        if callable(value) and getattr(value, "__annotations__", {}).get("return") is Steps:
             yield value
 
 

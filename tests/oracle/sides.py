@@ -91,7 +91,7 @@ class Ours:
 
 
 class Theirs:
-    """The official worker, and a process of its client that lives through the whole play."""
+    """The official worker, and a process of its client for the whole run."""
 
     name = "theirs"
 

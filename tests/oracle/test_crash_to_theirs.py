@@ -2,19 +2,19 @@
 
 import pytest
 from handing_over import NAMES, Passed, crash, pass_on
-from play import Play
+from scenario_run import ScenarioRun
 from scenarios import SCENARIOS
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def passed(play: Play) -> Passed:
-    play.serve(play.ours)
-    play.begin(SCENARIOS)
-    play.last_moment()
-    crash(play)
-    return pass_on(play, after_a_crash=True)
+def passed(run: ScenarioRun) -> Passed:
+    run.serve(run.ours)
+    run.begin(SCENARIOS)
+    run.last_moment()
+    crash(run)
+    return pass_on(run, after_a_crash=True)
 
 
 @pytest.mark.parametrize("scenario", NAMES)

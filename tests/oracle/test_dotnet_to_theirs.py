@@ -2,18 +2,18 @@
 
 import pytest
 from handing_over import NAMES, Passed, pass_on
-from play import Play
+from scenario_run import ScenarioRun
 from scenarios import SCENARIOS
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def passed(dotnet_play: Play) -> Passed:
-    dotnet_play.serve(dotnet_play.ours)
-    dotnet_play.begin(SCENARIOS)
-    dotnet_play.last_moment()
-    return pass_on(dotnet_play)
+def passed(dotnet_run: ScenarioRun) -> Passed:
+    dotnet_run.serve(dotnet_run.ours)
+    dotnet_run.begin(SCENARIOS)
+    dotnet_run.last_moment()
+    return pass_on(dotnet_run)
 
 
 @pytest.mark.parametrize("scenario", NAMES)

@@ -2,14 +2,14 @@
 
 import pytest
 from handing_over import NAMES, Failures, take_over
-from play import Play
+from scenario_run import ScenarioRun
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def failures(play: Play) -> Failures:
-    return take_over(play, play.theirs, play.ours)
+def failures(run: ScenarioRun) -> Failures:
+    return take_over(run, run.theirs, run.ours)
 
 
 @pytest.mark.parametrize("scenario", NAMES)

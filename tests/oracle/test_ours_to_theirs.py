@@ -2,18 +2,18 @@
 
 import pytest
 from handing_over import NAMES, Passed, pass_on
-from play import Play
+from scenario_run import ScenarioRun
 from scenarios import SCENARIOS
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def passed(play: Play) -> Passed:
-    play.serve(play.ours)
-    play.begin(SCENARIOS)
-    play.last_moment()
-    return pass_on(play)
+def passed(run: ScenarioRun) -> Passed:
+    run.serve(run.ours)
+    run.begin(SCENARIOS)
+    run.last_moment()
+    return pass_on(run)
 
 
 @pytest.mark.parametrize("scenario", NAMES)

@@ -2,22 +2,22 @@
 
 import pytest
 from handing_over import NAMES, Failures
-from play import Curtain, Play
+from scenario_run import Phase, ScenarioRun
 from scenarios import SCENARIOS
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def failures(dotnet_play: Play) -> Failures:
-    dotnet_play.serve(dotnet_play.theirs)
-    dotnet_play.begin(SCENARIOS)
-    dotnet_play.last_moment()
-    dotnet_play.theirs.stop()
-    dotnet_play.play_to(Curtain.OTHER)
-    dotnet_play.serve(dotnet_play.ours)
-    dotnet_play.play_to(None)
-    return dotnet_play.failures
+def failures(dotnet_run: ScenarioRun) -> Failures:
+    dotnet_run.serve(dotnet_run.theirs)
+    dotnet_run.begin(SCENARIOS)
+    dotnet_run.last_moment()
+    dotnet_run.theirs.stop()
+    dotnet_run.run_until(Phase.OTHER)
+    dotnet_run.serve(dotnet_run.ours)
+    dotnet_run.run_until(None)
+    return dotnet_run.failures
 
 
 @pytest.mark.parametrize("scenario", NAMES)

@@ -5,22 +5,22 @@ from urllib.parse import quote
 
 import pytest
 from handing_over import NAMES, Failures
-from play import Curtain, Play
+from scenario_run import Phase, ScenarioRun
 from scenarios import SCENARIOS
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def failures(play: Play) -> Failures:
-    play.serve(play.theirs)
-    play.begin(SCENARIOS)
-    play.last_moment()
-    play.theirs.stop()
-    play.play_to(Curtain.OTHER)
-    play.serve(play.ours)
-    play.play_to(None)
-    return play.failures
+def failures(run: ScenarioRun) -> Failures:
+    run.serve(run.theirs)
+    run.begin(SCENARIOS)
+    run.last_moment()
+    run.theirs.stop()
+    run.run_until(Phase.OTHER)
+    run.serve(run.ours)
+    run.run_until(None)
+    return run.failures
 
 
 @pytest.mark.parametrize("scenario", NAMES)
@@ -28,10 +28,10 @@ def test_instance_continues(scenario: str, failures: Failures) -> None:
     assert failures[scenario] is None, failures[scenario]
 
 
-def test_the_dashboard_shows_every_instance(play: Play, failures: Failures) -> None:
+def test_the_dashboard_shows_every_instance(run: ScenarioRun, failures: Failures) -> None:
     """Their histories have everything that the views need. Ours are on the same hub."""
     assert failures
-    host = play.ours.host
+    host = run.ours.host
 
     def shown(path: str) -> dict[str, Any]:
         answer = host.request("GET", f"/_df/api{path}")

@@ -1,7 +1,7 @@
-"""Runs many scenarios at once on one hub, and hands the hub over between the acts.
+"""Runs many scenarios at once on one hub, which is handed over between the phases of the run.
 
-A scenario is a generator function: it acts through its `Instance`, yields a condition that it waits for, and yields a
-`Curtain` when it has come to the end of an act. An act ends when all scenarios have.
+A scenario is a generator function: it acts through its `Instance`, and yields a condition that it waits for, or the
+`Phase` in which it continues. A phase begins when all scenarios wait for it or for a later one.
 """
 
 import time
@@ -23,10 +23,10 @@ LOOK_AGAIN = (0.2, 1.0)
 ENDED = {"Completed", "Failed", "Terminated", "Canceled"}
 
 
-class Curtain(IntEnum):
-    """The ends of acts, in order.
+class Phase(IntEnum):
+    """The phases of a run, in order, after the instances have been prepared.
 
-    All stand that can wait for long, all others stand, the first host has stopped, the second one serves.
+    There is time before the handover, the handover is about to begin, no host serves the hub, the other host serves it.
     """
 
     LATE = 1
@@ -36,27 +36,27 @@ class Curtain(IntEnum):
 
 
 Condition = Callable[[], Any]
-Scenario = Callable[["Instance"], Generator[Condition | Curtain]]
+Scenario = Callable[["Instance"], Generator[Condition | Phase]]
 
 
 @dataclass
 class Instance:
-    """The instance of a scenario, and what may be done to it and seen of it."""
+    """The instance of a scenario: operations on it, and conditions to wait for."""
 
     id: str
-    stage: "Play"
+    run: "ScenarioRun"
 
     @property
     def side(self) -> Side:
         """The host that serves the hub now."""
-        return self.stage.side
+        return self.run.side
 
     @property
     def gate(self) -> str:
         return f"gate-{self.id}"
 
     def open_gate(self) -> None:
-        (self.stage.gates / self.gate).touch()
+        (self.run.gates / self.gate).touch()
 
     def start(self, function: str, input: Any = None, child: str = "") -> None:
         self.side.start(function, self.id + child, input)
@@ -86,24 +86,24 @@ class Instance:
         return datetime.now(UTC) + timedelta(seconds=seconds)
 
     def has(self, child: str = "", **counts: int) -> Condition:
-        """The history of the current execution has at least so many events of each type."""
-        return lambda: self.stage.view.has(self.id + child, counts)
+        """The history of the current execution has at least this number of events of each type."""
+        return lambda: self.run.view.has(self.id + child, counts)
 
     def is_status(self, wanted: str) -> Condition:
-        return lambda: self.stage.view.status(self.id) == wanted
+        return lambda: self.run.view.status(self.id) == wanted
 
     def shows(self, custom_status: Any) -> Condition:
-        return lambda: self.stage.view.custom_status(self.id) == custom_status
+        return lambda: self.run.view.custom_status(self.id) == custom_status
 
     def returns(self, output: Any, child: str = "") -> Condition:
-        """The instance has completed; fails when it has ended with anything else."""
+        """The instance has completed; fails if it has ended in any other way."""
         return lambda: self._ended_with(self.id + child, "Completed", output)
 
     def ends(self, status: str, output: Any) -> Condition:
         return lambda: self._ended_with(self.id, status, output)
 
     def is_gone(self) -> Condition:
-        view = self.stage.view
+        view = self.run.view
         return lambda: view.status(self.id) is None and self.id not in view.history
 
     def counts(self, value: int) -> Condition:
@@ -111,7 +111,7 @@ class Instance:
         return lambda: self._counted(value)
 
     def _ended_with(self, instance: str, status: str, output: Any) -> bool:
-        if self.stage.view.status(instance) not in ENDED:
+        if self.run.view.status(instance) not in ENDED:
             return False
         found = self.side.state(instance)[:2]
         assert found == (status, output), f"{found}, expected {(status, output)}"
@@ -124,25 +124,25 @@ class Instance:
 
 
 @dataclass
-class _Player:
+class _RunningScenario:
     name: str
     instance: Instance
-    acts: Generator[Condition | Curtain]
-    at: Condition | Curtain | None = None
+    steps: Generator[Condition | Phase]
+    at: Condition | Phase | None = None
     failure: str | None = None
 
-    def go_on(self) -> None:
+    def advance(self) -> None:
         try:
-            self.at = next(self.acts, None)
+            self.at = next(self.steps, None)
         except Exception:
             self.fail(traceback.format_exc())
 
     def fail(self, reason: str) -> None:
         self.failure, self.at = reason, None
-        self.acts.close()
+        self.steps.close()
 
 
-class Play:
+class ScenarioRun:
     """Scenarios on a hub. `ours` and `theirs` are there as clients all the time."""
 
     def __init__(self, ours: Ours, theirs: Theirs, view: StorageView, gates: Path) -> None:
@@ -151,12 +151,12 @@ class Play:
         self.side: Side = ours
         self.view = view
         self.gates = gates
-        self._players: list[_Player] = []
+        self._scenarios: list[_RunningScenario] = []
 
     @property
     def failures(self) -> Mapping[str, str | None]:
         """What went wrong by the name of the scenario, None where nothing did."""
-        return {player.name: player.failure for player in self._players}
+        return {each.name: each.failure for each in self._scenarios}
 
     def serve(self, side: Side) -> None:
         """From now on `side` serves the hub, and scenarios act through its client."""
@@ -164,51 +164,51 @@ class Play:
         self.side = side
 
     def begin(self, scenarios: Iterable[Scenario]) -> None:
-        """Everybody comes to stand."""
+        """Start the scenarios, and run them until the handover is about to begin."""
         for scenario in scenarios:
             instance = Instance(scenario.__name__.replace("_", "-"), self)
-            player = _Player(scenario.__name__, instance, scenario(instance))
-            self._players.append(player)
-            player.go_on()
-        self.play_to(Curtain.LATE)
-        self.play_to(Curtain.LAST_MOMENT)
+            each = _RunningScenario(scenario.__name__, instance, scenario(instance))
+            self._scenarios.append(each)
+            each.advance()
+        self.run_until(Phase.LATE)
+        self.run_until(Phase.LAST_MOMENT)
 
     def last_moment(self) -> None:
-        """Those act that have waited for this moment."""
-        self.play_to(Curtain.NOBODY)
+        """Run what happens right before the handover."""
+        self.run_until(Phase.NOBODY)
 
-    def play_to(self, curtain: Curtain | None) -> None:
-        """Until every scenario stands before `curtain` or a later one; to their ends for None.
+    def run_until(self, phase: Phase | None) -> None:
+        """Run until every scenario waits for `phase` or a later one, or has ended; to their ends for None.
 
-        Those that still wait fail when nothing has changed in the hub for a while.
+        Those that still wait for a condition fail when nothing has changed in the hub for a while.
         """
-        wall = len(Curtain) + 1 if curtain is None else curtain
+        end = len(Phase) + 1 if phase is None else phase
         progress = Progress(LIMIT)
         pause, last = LOOK_AGAIN[0], None
         while True:
-            for player in self._players:
-                if isinstance(player.at, Curtain) and player.at < wall:
-                    player.go_on()
-            waiting = [player for player in self._players if callable(player.at)]
+            for each in self._scenarios:
+                if isinstance(each.at, Phase) and each.at < end:
+                    each.advance()
+            waiting = [each for each in self._scenarios if callable(each.at)]
             if waiting:
                 self.view.refresh()
                 state = (len(waiting), self.view.history, self.view.instances)
                 has_stopped = progress.has_stopped(state)
-                for player in waiting:
-                    self._look(player, has_stopped)
+                for each in waiting:
+                    self._look(each, has_stopped)
                 pause = min(pause * 1.5, LOOK_AGAIN[1]) if state == last else LOOK_AGAIN[0]
                 last = state
                 time.sleep(pause)
-            elif all(player.at is None or player.at >= wall for player in self._players):  # pyright: ignore[reportOperatorIssue]
+            elif all(each.at is None or each.at >= end for each in self._scenarios):  # pyright: ignore[reportOperatorIssue]
                 return
 
-    def _look(self, player: _Player, has_stopped: bool) -> None:
-        assert callable(player.at)
+    def _look(self, each: _RunningScenario, has_stopped: bool) -> None:
+        assert callable(each.at)
         try:
-            if player.at():
-                player.go_on()
+            if each.at():
+                each.advance()
             elif has_stopped:
-                rows, said = self.view.dump(player.instance.id), self.side.output()[-4000:]
-                player.fail(f"it did not go on at {self.side.name}:\n{rows}\n{said}")
+                rows, said = self.view.dump(each.instance.id), self.side.output()[-4000:]
+                each.fail(f"it did not continue at {self.side.name}:\n{rows}\n{said}")
         except Exception:
-            player.fail(f"{traceback.format_exc()}\n{self.view.dump(player.instance.id)}")
+            each.fail(f"{traceback.format_exc()}\n{self.view.dump(each.instance.id)}")
