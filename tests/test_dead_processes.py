@@ -1,4 +1,4 @@
-"""A run in which a process of pytest-xdist died is not taken for one that passed."""
+"""A run in which a process of pytest-xdist died does not pass."""
 
 from pathlib import Path
 

@@ -147,7 +147,7 @@ def test_secrets_are_hidden():
 
 
 class Stalled(io.StringIO):
-    """A stream whose reader does not read until told."""
+    """A stream whose reader waits until the test lets it read."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -44,7 +44,7 @@ def flow(context): ...
 
 @pytest.fixture
 def app(func: Func, folder: Path, connection_string: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An app in which nothing is wrong, with a hub of its own."""
+    """An app without problems, with its own hub."""
     assert func("init", "--python", "--no-bundle").code == 0
     hub = f"Doc{uuid.uuid4().hex[:10]}"
     (folder / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"durableTask": {"hubName": hub}}}))
@@ -68,7 +68,7 @@ def hub_of(app: Path) -> str:
 
 
 def problems(outcome: Outcome) -> list[str]:
-    """`level area: message | remedy` of what is not well."""
+    """`level area: message | remedy` of each finding that is not ok."""
     found: list[dict[str, Any]] = outcome.json()
     return [
         f"{one['level']} {one['area']}: {one['message']} | {one['remedy']}" for one in found if one["level"] != "ok"

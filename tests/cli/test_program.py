@@ -24,7 +24,7 @@ from durable_host.errors import HostError
 
 
 class Recorded:
-    """Stands in for the host: remembers what it was asked to run."""
+    """Replaces the host: records what it was asked to run."""
 
     config: HostConfig
     options: StartOptions

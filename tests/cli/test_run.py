@@ -47,7 +47,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def port(app: Path, connection_string: str) -> Iterator[str]:
-    """Of a running host."""
+    """The port of a running host."""
     (app / "function_app.py").write_text(APP)
     (app / "host.json").write_text('{"version": "2.0", "extensions": {"durableTask": {"hubName": "RunByHand"}}}')
     environ = {**os.environ, "AzureWebJobsStorage": connection_string, "FUNCTIONS_WORKER_RUNTIME": "python"}

@@ -105,7 +105,7 @@ def test_commands_that_are_not_run_are_these_and_have_a_reason() -> None:
 def test_the_two_commands_of_the_readme_are_targets_of_the_makefile(
     command: str, does: str, around: dict[str, str]
 ) -> None:
-    """Also when the tests themselves run under make, which hands its options on and prints what it enters."""
+    """Also when the tests themselves run under make, which passes its options on and prints the folders it enters."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     done = subprocess.run(
         [*command.split(), "-n"], cwd=ROOT, capture_output=True, text=True, check=True, env={**environ, **around}

@@ -234,7 +234,7 @@ def test_differences_are_ordered_by_who_notices_as_the_index_says() -> None:
 
 
 def test_what_to_do_about_a_difference_is_not_hidden_in_another_column() -> None:
-    """What users must do stands in the column for it."""
+    """What users must do is in the column for it."""
     hints = ("Do not", "Your code must", "you must", "Avoid ")
     found = [(row.cells[0], hint) for row in differences() for hint in hints if hint in " ".join(row.cells[:2])]
     assert found == []

@@ -20,7 +20,7 @@ DEADLINE = 5.0
 LARGE_ZERO = "0" + " " * 60_000
 """The number 0, in a message that is stored in a blob."""
 ALL_TRIES = 6
-"""How often the host sends one request before it takes it for refused."""
+"""How often the host sends one request before it counts as refused."""
 
 
 def in_background(*calls: Callable[[], object]) -> None:

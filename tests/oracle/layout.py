@@ -98,7 +98,7 @@ def shows_messages(connection: str, hub: str) -> bool:
 def problems(view: StorageView, messages: QueuedMessages, *, after_a_crash: bool = False) -> list[str]:
     """What the official backend could not process, or what would never continue.
 
-    After a crash a second copy of a result may lie in its queue. Every worker drops it.
+    After a crash a second copy of a result may be in its queue. Every worker drops it.
     """
     view.refresh(whole=True)
     found = [f"{mark} on the sentinel of {instance}" for instance, mark in _marks(view)]

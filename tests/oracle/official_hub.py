@@ -53,7 +53,7 @@ class OfficialHub:
         return answer["result"]
 
     def close(self) -> None:
-        """End the process, as it is."""
+        """End the process without a clean stop."""
         self._process.kill()
         self._process.wait()
         self._reader.join()

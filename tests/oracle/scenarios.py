@@ -1,7 +1,7 @@
 """The states of an instance when its hub is handed over, function by function of the oracle's table.
 
-Each scenario brings one instance (with children and an entity of its ID) to a point, and after `OTHER` says what the
-other side makes of it.
+Each scenario brings one instance (with children and an entity of its ID) to a point, and after `OTHER` checks how it
+continues on the other side.
 """
 
 from collections.abc import Generator, Iterator

@@ -1,6 +1,6 @@
 """The functions of the official worker, with the same names and the same contracts.
 
-`GATES` names a folder: an activity that waits for gate `x` goes on when the file `x` is there.
+`GATES` names a folder: an activity that waits for gate `x` continues when the file `x` exists.
 """
 
 import asyncio
