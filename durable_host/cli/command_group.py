@@ -41,9 +41,7 @@ class CommandGroup(click.Group):
             longer = [one for one in known if one.startswith(f"{name}-")]
             meant = longer[0] if len(longer) == 1 else suggestion.closest(name, known, SWAPPED)
             hint = f" Did you mean '{meant}'?" if meant else ""
-            raise click.UsageError(
-                f"unknown command '{args[0]}'.{hint} '{ctx.command_path} --help' lists the commands.", ctx
-            )
+            raise click.UsageError(f"unknown command '{args[0]}'.{hint}", ctx)
         found, command, rest = super().resolve_command(ctx, args)
         if command is not None:
             command.context_class = HelpContext

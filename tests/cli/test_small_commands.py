@@ -88,4 +88,4 @@ def test_help_has_each_command_once():
 def test_mistyped_durable_command_is_understood(func: Func):
     outcome = func("durable", "get-instance")
     assert outcome.code == 2
-    assert "Did you mean 'get-instances'? 'func durable --help' lists the commands." in outcome.err
+    assert "Did you mean 'get-instances'?\n'func durable --help' shows the usage." in outcome.err
