@@ -55,6 +55,11 @@ or the end of a function, an orchestration or an entity also have `status`, at t
 failure `exception` with `type`, `message`, `file`, `line` and sometimes `hint`, the likely cause. When the host is
 ready, it writes one record with `"event": "started"`, the address in `base_url`, and the functions.
 
+**Keys.** With `--enable-auth`, callers send a key as `?code=` or in the header `x-functions-key`. To read the keys,
+set `AzureWebJobsSecretStorageType=files`, so that they are the same with and without the option. Then start the host
+without it: `curl localhost:7071/admin/host/systemkeys/_master` shows the master key, and
+`curl localhost:7071/admin/functions/NAME/keys` those of a function.
+
 **Changes.** The host applies changes of files while it runs: modules of the app, `host.json`, `function.json`,
 `local.settings.json`, and the files named by `watchFiles` and `watchDirectories` of `host.json`. It does not watch
 environments, caches, folders named `test` or `tests`, and names that begin with a dot. Running calls finish with the
