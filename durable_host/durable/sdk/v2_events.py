@@ -31,7 +31,7 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.proto import pb
-from durable_host.durable.sdk.v2_native_entities import NativeEntityEvents, legacy_form
+from durable_host.durable.sdk.v2_native_entities import NativeEntityEvents, core_form
 from durable_host.durable.sdk.v2_values import (
     failure_message,
     instance_message,
@@ -70,85 +70,8 @@ def event_messages(events: Iterable[HistoryEvent], *, native_entities: bool = Fa
 
 def event_message(event: HistoryEvent) -> pb.HistoryEvent:
     """Return one event. Events that the protocol does not use become generic events, which every SDK skips."""
-    message = pb.HistoryEvent(eventId=event.event_id, timestamp=moment(event.timestamp))
-    match event:
-        case ExecutionStarted():
-            message.executionStarted.CopyFrom(_started(event))
-        case ExecutionCompleted():
-            message.executionCompleted.orchestrationStatus = status_number(event.orchestration_status)
-            _set(message.executionCompleted.result, event.result or None)
-            if event.failure_details is not None:
-                message.executionCompleted.failureDetails.CopyFrom(failure_message(event.failure_details))
-        case ExecutionTerminated():
-            message.executionTerminated.CopyFrom(
-                pb.ExecutionTerminatedEvent(input=payload(event.input), recurse=event.recurse)
-            )
-        case TaskScheduled():
-            message.taskScheduled.CopyFrom(
-                pb.TaskScheduledEvent(
-                    name=event.name,
-                    version=payload(event.version),
-                    input=payload(event.input),
-                    parentTraceContext=trace_message(event.parent_trace_context),
-                    tags=event.tags,
-                )
-            )
-        case TaskCompleted():
-            message.taskCompleted.CopyFrom(
-                pb.TaskCompletedEvent(taskScheduledId=event.task_scheduled_id, result=payload(event.result))
-            )
-        case TaskFailed():
-            message.taskFailed.CopyFrom(pb.TaskFailedEvent(**_failed(event)))
-        case SubOrchestrationInstanceCreated():
-            message.subOrchestrationInstanceCreated.CopyFrom(
-                pb.SubOrchestrationInstanceCreatedEvent(
-                    instanceId=event.instance_id,
-                    name=event.name,
-                    version=payload(event.version),
-                    input=payload(event.input),
-                    tags=event.tags,
-                )
-            )
-        case SubOrchestrationInstanceCompleted():
-            message.subOrchestrationInstanceCompleted.CopyFrom(
-                pb.SubOrchestrationInstanceCompletedEvent(
-                    taskScheduledId=event.task_scheduled_id, result=payload(event.result)
-                )
-            )
-        case SubOrchestrationInstanceFailed():
-            message.subOrchestrationInstanceFailed.CopyFrom(pb.SubOrchestrationInstanceFailedEvent(**_failed(event)))
-        case TimerCreated():
-            message.timerCreated.CopyFrom(pb.TimerCreatedEvent(fireAt=moment(event.fire_at)))
-        case TimerFired():
-            message.timerFired.CopyFrom(pb.TimerFiredEvent(fireAt=moment(event.fire_at), timerId=event.timer_id))
-        case OrchestratorStarted():
-            message.orchestratorStarted.SetInParent()
-        case OrchestratorCompleted():
-            message.orchestratorCompleted.SetInParent()
-        case EventSent():
-            message.eventSent.CopyFrom(
-                pb.EventSentEvent(instanceId=utf8(event.instance_id), name=utf8(event.name), input=payload(event.input))
-            )
-        case EventRaised():
-            message.eventRaised.CopyFrom(pb.EventRaisedEvent(name=utf8(event.name), input=payload(event.input)))
-        case ExecutionSuspended():
-            message.executionSuspended.CopyFrom(pb.ExecutionSuspendedEvent(input=payload(event.reason)))
-        case ExecutionResumed():
-            message.executionResumed.CopyFrom(pb.ExecutionResumedEvent(input=payload(event.reason)))
-        case ExecutionRewound():
-            message.executionRewound.CopyFrom(
-                pb.ExecutionRewoundEvent(
-                    reason=payload(event.reason),
-                    parentExecutionId=wrapped(event.parent_execution_id),
-                    instanceId=wrapped(event.instance_id),
-                    parentTraceContext=trace_message(event.parent_trace_context),
-                )
-            )
-        case GenericEvent():
-            message.genericEvent.CopyFrom(pb.GenericEvent(data=payload(event.data)))
-        case _:
-            message.genericEvent.SetInParent()
-    return message
+    member, write = _WRITERS.get(type(event), _UNUSED)
+    return pb.HistoryEvent(eventId=event.event_id, timestamp=moment(event.timestamp), **{member: write(event)})
 
 
 def read_events(messages: Iterable[pb.HistoryEvent]) -> list[HistoryEvent]:
@@ -163,10 +86,10 @@ def read_event(message: pb.HistoryEvent) -> HistoryEvent:
     read = _READERS.get(kind or "")
     if read is not None:
         return read(getattr(message, kind or ""), common)
-    legacy = legacy_form(message, common)
-    if legacy is None:
+    in_core_form = core_form(message, common)
+    if in_core_form is None:
         raise UnknownHistoryEvent(f"A history event of the kind {kind or 'nothing'} cannot be read.")
-    return legacy
+    return in_core_form
 
 
 def _started(event: ExecutionStarted) -> pb.ExecutionStartedEvent:
@@ -183,6 +106,35 @@ def _started(event: ExecutionStarted) -> pb.ExecutionStartedEvent:
     )
 
 
+def _completed(event: ExecutionCompleted) -> pb.ExecutionCompletedEvent:
+    failure = event.failure_details
+    return pb.ExecutionCompletedEvent(
+        orchestrationStatus=status_number(event.orchestration_status),
+        result=payload(event.result),
+        failureDetails=None if failure is None else failure_message(failure),
+    )
+
+
+def _task_scheduled(event: TaskScheduled) -> pb.TaskScheduledEvent:
+    return pb.TaskScheduledEvent(
+        name=event.name,
+        version=payload(event.version),
+        input=payload(event.input),
+        parentTraceContext=trace_message(event.parent_trace_context),
+        tags=event.tags,
+    )
+
+
+def _child_created(event: SubOrchestrationInstanceCreated) -> pb.SubOrchestrationInstanceCreatedEvent:
+    return pb.SubOrchestrationInstanceCreatedEvent(
+        instanceId=event.instance_id,
+        name=event.name,
+        version=payload(event.version),
+        input=payload(event.input),
+        tags=event.tags,
+    )
+
+
 def _failed(event: TaskFailed | SubOrchestrationInstanceFailed) -> dict[str, Any]:
     return {
         "taskScheduledId": event.task_scheduled_id,
@@ -190,9 +142,60 @@ def _failed(event: TaskFailed | SubOrchestrationInstanceFailed) -> dict[str, Any
     }
 
 
-def _set(field: Any, text: str | None) -> None:
-    if text is not None:
-        field.value = text
+def _rewound(event: ExecutionRewound) -> pb.ExecutionRewoundEvent:
+    return pb.ExecutionRewoundEvent(
+        reason=payload(event.reason),
+        parentExecutionId=wrapped(event.parent_execution_id),
+        instanceId=wrapped(event.instance_id),
+        parentTraceContext=trace_message(event.parent_trace_context),
+    )
+
+
+_UNUSED: tuple[str, Callable[[Any], Any]] = ("genericEvent", lambda event: pb.GenericEvent())
+_WRITERS: dict[type[HistoryEvent], tuple[str, Callable[[Any], Any]]] = {
+    ExecutionStarted: ("executionStarted", _started),
+    ExecutionCompleted: ("executionCompleted", _completed),
+    ExecutionTerminated: (
+        "executionTerminated",
+        lambda event: pb.ExecutionTerminatedEvent(input=payload(event.input), recurse=event.recurse),
+    ),
+    TaskScheduled: ("taskScheduled", _task_scheduled),
+    TaskCompleted: (
+        "taskCompleted",
+        lambda event: pb.TaskCompletedEvent(taskScheduledId=event.task_scheduled_id, result=payload(event.result)),
+    ),
+    TaskFailed: ("taskFailed", lambda event: pb.TaskFailedEvent(**_failed(event))),
+    SubOrchestrationInstanceCreated: ("subOrchestrationInstanceCreated", _child_created),
+    SubOrchestrationInstanceCompleted: (
+        "subOrchestrationInstanceCompleted",
+        lambda event: pb.SubOrchestrationInstanceCompletedEvent(
+            taskScheduledId=event.task_scheduled_id, result=payload(event.result)
+        ),
+    ),
+    SubOrchestrationInstanceFailed: (
+        "subOrchestrationInstanceFailed",
+        lambda event: pb.SubOrchestrationInstanceFailedEvent(**_failed(event)),
+    ),
+    TimerCreated: ("timerCreated", lambda event: pb.TimerCreatedEvent(fireAt=moment(event.fire_at))),
+    TimerFired: ("timerFired", lambda event: pb.TimerFiredEvent(fireAt=moment(event.fire_at), timerId=event.timer_id)),
+    OrchestratorStarted: ("orchestratorStarted", lambda event: pb.OrchestratorStartedEvent()),
+    OrchestratorCompleted: ("orchestratorCompleted", lambda event: pb.OrchestratorCompletedEvent()),
+    EventSent: (
+        "eventSent",
+        lambda event: pb.EventSentEvent(
+            instanceId=utf8(event.instance_id), name=utf8(event.name), input=payload(event.input)
+        ),
+    ),
+    EventRaised: (
+        "eventRaised",
+        lambda event: pb.EventRaisedEvent(name=utf8(event.name), input=payload(event.input)),
+    ),
+    ExecutionSuspended: ("executionSuspended", lambda event: pb.ExecutionSuspendedEvent(input=payload(event.reason))),
+    ExecutionResumed: ("executionResumed", lambda event: pb.ExecutionResumedEvent(input=payload(event.reason))),
+    ExecutionRewound: ("executionRewound", _rewound),
+    GenericEvent: ("genericEvent", lambda event: pb.GenericEvent(data=payload(event.data))),
+}
+"""For each event, the member of the message and what returns its content."""
 
 
 def _read_started(message: pb.ExecutionStartedEvent, common: dict[str, Any]) -> ExecutionStarted:

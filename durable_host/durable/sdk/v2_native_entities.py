@@ -172,8 +172,12 @@ def read_answer(text: str | None) -> tuple[str | None, FailureDetails | None]:
     return None, FailureDetails(error_type=answer.exception_type, error_message=said)
 
 
-def legacy_form(message: pb.HistoryEvent, common: dict[str, Any]) -> HistoryEvent | None:
+def core_form(message: pb.HistoryEvent, common: dict[str, Any]) -> HistoryEvent | None:
     """Return DurableTask.Core's form of a native event, or None for any other event."""
+    return _core_request(message, common) or _core_answer(message, common)
+
+
+def _core_request(message: pb.HistoryEvent, common: dict[str, Any]) -> EventSent | None:
     match message.WhichOneof("eventType"):
         case "entityOperationSignaled":
             event = message.entityOperationSignaled
@@ -215,6 +219,12 @@ def legacy_form(message: pb.HistoryEvent, common: dict[str, Any]) -> HistoryEven
                 parent_execution=None,
             )
             return EventSent(**common, instance_id=event.targetInstanceId.value, name="release", input=text)
+        case _:
+            return None
+
+
+def _core_answer(message: pb.HistoryEvent, common: dict[str, Any]) -> EventRaised | None:
+    match message.WhichOneof("eventType"):
         case "entityOperationCompleted":
             event = message.entityOperationCompleted
             return EventRaised(**common, name=event.requestId, input=result_text(text_of(event, "output")))
