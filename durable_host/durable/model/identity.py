@@ -86,7 +86,7 @@ def _of_version_8(id: uuid.UUID) -> uuid.UUID:
 
 
 def is_derived(id: str) -> bool:
-    """True when this host derived the identity from a decision. Identities of clients and other implementations are
+    """True when this host derived the identity from a decision. Identities of clients and other backends are
     random.
     """
     return id[14:15] == "5"

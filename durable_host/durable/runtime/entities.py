@@ -70,7 +70,7 @@ class EntityRunner:
             return
         # A termination in the batch that starts the entity cannot refer to it. 2.x entities ignore terminations.
         is_ended_by_it = execution.started is not None and not numbers_its_actions(self._code)
-        await self._discard_foreign(
+        await self._discard_unsupported(
             session, batch, (EventRaised, ExecutionTerminated) if is_ended_by_it else EventRaised
         )
         ends = [one for one in batch if isinstance(one.message.event, ExecutionTerminated)]
@@ -204,15 +204,15 @@ class EntityRunner:
             )
         )
 
-    async def _discard_foreign(
+    async def _discard_unsupported(
         self, session: InstanceSession, batch: list[ReceivedMessage], kinds: type | tuple[type, ...]
     ) -> None:
-        foreign = [one for one in batch if not isinstance(one.message.event, kinds)]
-        if not foreign:
+        unsupported = [one for one in batch if not isinstance(one.message.event, kinds)]
+        if not unsupported:
             return
-        await self._hub.discard(foreign)
-        batch[:] = [one for one in batch if one not in foreign]
-        for one in foreign:
+        await self._hub.discard(unsupported)
+        batch[:] = [one for one in batch if one not in unsupported]
+        for one in unsupported:
             _log.warning(
                 "%s: The entity '%s' does not support %s; the message is discarded.",
                 TERMINATED,

@@ -111,7 +111,7 @@ async def test_a_copy_sent_during_the_put_waits_for_its_own_put(world: World) ->
 
 
 async def test_a_message_that_a_foreign_worker_may_receive_is_put_first(world: World) -> None:
-    world.hub._worker.served.set_neighbours(Neighbours.FOREIGN)
+    world.hub._worker.served.set_neighbours(Neighbours.OTHER_BACKEND)
     world.puts.begin(after_effect=True)
     sending = asyncio.create_task(world.hub.send(raised(ID)))
     await world.puts.took_effect.wait()
@@ -123,7 +123,7 @@ async def test_a_message_that_a_foreign_worker_may_receive_is_put_first(world: W
 
 async def test_a_commit_waits_for_the_put_once_a_foreign_worker_has_appeared(world: World) -> None:
     sending, received = await world.send()
-    world.hub._worker.served.set_neighbours(Neighbours.FOREIGN)
+    world.hub._worker.served.set_neighbours(Neighbours.OTHER_BACKEND)
     world.commits.begin()
     committing = asyncio.create_task(world.hub.commit(world.episode(received)))
     await pause(0.1)
@@ -455,7 +455,7 @@ async def test_a_message_that_its_queue_delivers_before_the_response_is_not_rece
     assert await world.events_in_history() == ["Approval"]
 
 
-@pytest.mark.parametrize("around", [Neighbours.NONE, Neighbours.FOREIGN], ids=["expected", "put first"])
+@pytest.mark.parametrize("around", [Neighbours.NONE, Neighbours.OTHER_BACKEND], ids=["expected", "put first"])
 async def test_a_message_whose_put_is_confirmed_while_its_poller_reads_it_is_received_once(
     world: World, hub_name: str, count_messages, around: Neighbours
 ) -> None:

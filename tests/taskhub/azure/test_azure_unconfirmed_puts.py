@@ -55,7 +55,7 @@ async def consume(
 
 def hand_over(world: World, queue: str) -> "asyncio.Task[None]":
     """Begin to release the partition to a worker of another kind."""
-    world.hub._worker.served.set_neighbours(Neighbours.FOREIGN)
+    world.hub._worker.served.set_neighbours(Neighbours.OTHER_BACKEND)
     return asyncio.create_task(world.hub._worker.served.drain(queue))
 
 

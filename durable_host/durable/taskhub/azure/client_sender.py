@@ -43,7 +43,7 @@ class ClientSender:
             await self._put_delivered(prepared, received, hidden)
 
     def _is_for_this_process(self, message: TaskMessage) -> bool:
-        """False for messages that workers of another implementation may get, because these do not know copies."""
+        """False for messages that workers of another backend may get, because these do not know copies."""
         return (
             isinstance(message.event, _OF_CLIENTS)
             and message.due is None

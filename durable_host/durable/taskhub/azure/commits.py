@@ -1,7 +1,7 @@
 """The order of a commit: history, instance row, messages, deletes; and how it continues after an error.
 
 The table transaction with the history rows decides. Nothing of the episode runs before it, and everything else is
-completed after it. If a worker of another implementation shares the hub, the official order is used instead, because
+completed after it. If a worker of another backend shares the hub, the official order is used instead, because
 such a worker never sends what a commit owes.
 
 Source: docs/protocol/task-hub-storage-additions.md#order-of-a-commit,

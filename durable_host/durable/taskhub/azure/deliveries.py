@@ -73,8 +73,8 @@ class Deliveries:
 
     @property
     def is_official_order(self) -> bool:
-        """True when a worker of another implementation may take over: it does not carry out what a commit owes."""
-        return self.neighbours is Neighbours.FOREIGN
+        """True when a worker of another backend may take over: it does not carry out what a commit owes."""
+        return self.neighbours is Neighbours.OTHER_BACKEND
 
     def serves(self, instance_id: str) -> bool:
         """True when this process receives the messages of an instance."""

@@ -21,8 +21,8 @@ class Neighbours(Enum):
     """This worker owns every partition, and no other worker requests one."""
     OURS = "ours"
     """All other workers run this host."""
-    FOREIGN = "foreign"
-    """A worker of another implementation owns a partition, or is about to."""
+    OTHER_BACKEND = "other backend"
+    """A worker of another backend owns a partition, or is about to."""
 
 
 def runs_this_host(worker: str) -> bool:
@@ -35,7 +35,7 @@ def neighbours(rows: Sequence[PartitionRow], me: str) -> Neighbours:
     names = {name for row in rows for name in (row.current_owner, row.next_owner) if name}
     others = names - {me}
     if any(not runs_this_host(name) for name in others):
-        return Neighbours.FOREIGN
+        return Neighbours.OTHER_BACKEND
     if others:
         return Neighbours.OURS
     owns_all = bool(rows) and all(row.current_owner == me for row in rows)

@@ -58,7 +58,7 @@ class ServedPartitions:
         """Stop the pollers after their current requests, without waiting for those that take too long.
 
         Before that, they get time to receive copies of messages whose put has not ended, or has failed although a
-        commit has consumed the message: a worker of another kind may start next.
+        commit has consumed the message: a worker of another backend may start next.
         """
         await asyncio.gather(*[self._wait_for_copies(queue, _STOP_COPIES_PATIENCE) for queue in self.pollers])
         for poller, _ in self.pollers.values():
@@ -92,7 +92,7 @@ class ServedPartitions:
     async def drain(self, queue: str) -> None:
         """Stop serving a control queue, and wait up to a minute until none of its messages is being processed.
 
-        What an earlier process owes is settled first. If the next owner may be a worker of another kind, copies of
+        What an earlier process owes is settled first. If the next owner may be a worker of another backend, copies of
         messages whose put has failed are received first too, for a few seconds, because it does not know copies.
         """
         with contextlib.suppress(TimeoutError):

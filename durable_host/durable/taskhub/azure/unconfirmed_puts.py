@@ -1,6 +1,6 @@
 """The puts of delivered messages that storage has not confirmed: after a failed put, the message may be in its queue.
 
-If a commit has consumed such a message, its copies are dropped. But other kinds of workers do not know copies, so
+If a commit has consumed such a message, its copies are dropped. But workers of other backends do not know copies, so
 before such a worker may receive messages, this process waits until the put has succeeded or its message was withdrawn.
 After any other failure it waits until it has received all copies, or knows that there is none.
 
