@@ -22,15 +22,37 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.sqlite import codec, history, messages
 
+_Row = tuple[int, HistoryEvent]
+"""The ordinal of a row, and its event."""
+
 
 def rewind(connection: Connection, instance_id: str, reason: str | None, now: int) -> None:
     """Remove failures from the history, including those of failed children, and wake the deepest failed instances."""
     stored = history.rows(connection, instance_id)
     seen = with_one_numbering([event for _, event in stored]).events
     rows = [(ordinal, event) for (ordinal, _), event in zip(stored, seen, strict=True)]
+    rewound, failed_children = _failures(connection, rows)
+    numbered = [(event.event_name, _number_of(event)) for _, event in rows]
+    rewound += [rows[index] for index in retry_timers(numbered)]
+    for ordinal, event in rewound:
+        history.replace_row(connection, instance_id, ordinal, _without_effect(event))
+    history.invalidate(connection, instance_id)
+    connection.execute(
+        "UPDATE instances SET runtime_status = ?, last_updated_time = ? WHERE instance_id = ?",
+        (int(OrchestrationStatus.Pending), now, codec.storable(instance_id)),
+    )
+    for child in failed_children:
+        rewind(connection, child, reason, now)
+    if not failed_children:
+        wake_up = TaskMessage(GenericEvent(data=reason, timestamp=now), OrchestrationInstance(instance_id))
+        messages.insert(connection, [wake_up], now)
+
+
+def _failures(connection: Connection, rows: Sequence[_Row]) -> tuple[list[_Row], list[str]]:
+    """Return the rows of failures and of the calls that failed, and the failed children that still have a history."""
     scheduled: dict[int, tuple[int, TaskScheduled]] = {}
     created: dict[int, tuple[int, SubOrchestrationInstanceCreated]] = {}
-    rewound: list[tuple[int, HistoryEvent]] = []
+    rewound: list[_Row] = []
     failed_children: list[str] = []
     for ordinal, event in rows:
         if isinstance(event, TaskScheduled):
@@ -48,23 +70,10 @@ def rewind(connection: Connection, instance_id: str, reason: str | None, now: in
                 rewound += _known(start)
         elif isinstance(event, ExecutionCompleted) and event.orchestration_status == OrchestrationStatus.Failed:
             rewound.append((ordinal, event))
-    numbered = [(event.event_name, _number_of(event)) for _, event in rows]
-    rewound += [rows[index] for index in retry_timers(numbered)]
-    for ordinal, event in rewound:
-        history.replace_row(connection, instance_id, ordinal, _without_effect(event))
-    history.invalidate(connection, instance_id)
-    connection.execute(
-        "UPDATE instances SET runtime_status = ?, last_updated_time = ? WHERE instance_id = ?",
-        (int(OrchestrationStatus.Pending), now, codec.storable(instance_id)),
-    )
-    for child in failed_children:
-        rewind(connection, child, reason, now)
-    if not failed_children:
-        wake_up = TaskMessage(GenericEvent(data=reason, timestamp=now), OrchestrationInstance(instance_id))
-        messages.insert(connection, [wake_up], now)
+    return rewound, failed_children
 
 
-def _known(row: tuple[int, HistoryEvent] | None) -> Sequence[tuple[int, HistoryEvent]]:
+def _known(row: _Row | None) -> Sequence[_Row]:
     return [] if row is None else [row]
 
 
