@@ -170,14 +170,7 @@ class PartitionManager:
                 self._open_queue(queue)  # An earlier process with this name may have left unfinished work.
             self._drains[queue] = False
             self._background.run(f"drain of '{queue}'", self._drain(queue))
-        done = await asyncio.gather(*[self._table.replace(row) for row in plan.replace], return_exceptions=True)
-        failures = [failure for failure in done if failure is not None]
-        for row, failure in zip(plan.replace, done, strict=True):
-            if failure is None and row.current_owner != self._worker_id and row.queue in self._drains:
-                del self._drains[row.queue]
-                _log.info("Partition '%s' was handed to worker '%s'.", row.queue, row.next_owner)
-        if failures:
-            raise failures[0]
+        await self._write(plan)
         withdrawn = [queue for queue in plan.poll if self._drains.get(queue) is False]
         for queue in plan.poll:
             if queue in withdrawn:
@@ -189,6 +182,17 @@ class PartitionManager:
         if around is Neighbours.NONE and not withdrawn:
             self._on_neighbours(around)
         return plan.is_waiting or bool(withdrawn)
+
+    async def _write(self, plan: PartitionPlan) -> None:
+        """Write all rows, and then raise the first failure."""
+        done = await asyncio.gather(*[self._table.replace(row) for row in plan.replace], return_exceptions=True)
+        failures = [failure for failure in done if failure is not None]
+        for row, failure in zip(plan.replace, done, strict=True):
+            if failure is None and row.current_owner != self._worker_id and row.queue in self._drains:
+                del self._drains[row.queue]
+                _log.info("Partition '%s' was handed to worker '%s'.", row.queue, row.next_owner)
+        if failures:
+            raise failures[0]
 
     def _plan(self, rows: list[PartitionRow], *, shutting_down: bool) -> PartitionPlan:
         return plan_partitions(
