@@ -211,7 +211,7 @@ class DurableClient:
     async def purge(self, instance_id: str) -> bool:
         """Delete an instance that has ended, or an entity. Returns False if it does not exist. Raises `NotTerminal`.
 
-        As in Azure, nothing prevents that, not even a result that a host that stopped has not sent to the parent.
+        As in Azure, that is possible even if a stopped host has not sent its result to the parent yet.
         """
         state = await self.get(instance_id, fetch_input=False, fetch_output=False)
         if state is None:

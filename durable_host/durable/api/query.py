@@ -37,7 +37,7 @@ class QueryParameters:
         return value if value and value.strip() else None
 
     def flag(self, name: str, default: bool) -> bool:
-        """Return the value of `true` or `false`, in any case. Anything else is the default, as in the reference."""
+        """Return the value of `true` or `false` (not case-sensitive), otherwise the default, as in the reference."""
         value = (self.text(name) or "").strip().lower()
         return value == "true" if value in ("true", "false") else default
 

@@ -11,12 +11,12 @@ DECODED_TWICE = "DH6403"
 NO_ROUTE = "DH6404"
 
 _PROBES = ("HEAD", "OPTIONS")
-"""Sent to ask what exists, so a 404 is an answer like others."""
+"""Methods that ask what exists: a 404 is an ordinary answer to them."""
 
 _MAX_REMEMBERED = 1000
 _LONGEST_VALUE = 100
 _MAX_PATHS = 100
-"""So many paths are reported: a client may invent any number of them."""
+"""At most this many paths are reported: a client may invent any number of them."""
 
 
 class Cautions:

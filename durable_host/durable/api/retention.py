@@ -22,14 +22,14 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 BATCH = 10
 """Instances that are purged before a pause."""
 _MANY = 500
-"""Instances of a round from which on retention is behind. Pages may be smaller: storage filters some out."""
+"""Retention is behind if a round has this many instances. Pages may be smaller: storage filters some out."""
 _ALL_REFUSED = 5 * BATCH
 """A round ends if storage refuses this many instances at its beginning."""
 _USUAL_SHARE = 9.0
 _SMALLEST_SHARE = 1.0
 _FASTER = 3.0
-"""A pause lasts nine times as long as the work before it: retention works a tenth of the time. With each page while
-retention is behind they are a third as long, until it works half of the time.
+"""A pause lasts nine times as long as the work before it, so retention takes a tenth of the time. While it is behind,
+each page shortens the pauses to a third, until it takes half of the time.
 """
 _SHORTEST_PAUSE = 0.05
 _LONGEST_PAUSE = 30.0
@@ -125,7 +125,7 @@ class Retention:
     async def _purge_batch(
         self, instance_ids: Sequence[str], ended_to: int, pace: "Pace", refused: dict[str, TaskHubUnavailable]
     ) -> int:
-        """Purge one after the other. Those that storage refuses to delete are added to `refused`."""
+        """Purge instances one after the other. Those that storage refuses to delete are added to `refused`."""
         purged = 0
         for instance_id in instance_ids:
             try:
@@ -143,7 +143,7 @@ class Retention:
                 _log.warning("Retention: the instance '%s' was not purged: %s", instance_id, error)
 
     def _is_new(self, instance_id: str, error: TaskHubUnavailable) -> bool:
-        """False when the same was logged of the instance in an earlier round."""
+        """False when the same was logged for the instance in an earlier round."""
         before = self._refused.pop(instance_id, None)
         self._refused[instance_id] = error.kind
         if len(self._refused) > _REMEMBERED:
@@ -170,7 +170,7 @@ class Pace:
 
 
 def ended_before(retain: float, now: int) -> int:
-    """The time (ticks) before which instances have ended long enough ago, at least 1970: a longer period keeps all."""
+    """Return the time (ticks) before which instances must have ended to be purged: 1970 or later."""
     return max(now - round(retain * timestamp.TICKS_PER_SECOND), timestamp.UNIX_EPOCH_TICKS)
 
 
