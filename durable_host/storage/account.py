@@ -95,6 +95,7 @@ class StorageAccount:
             authorization(self.connection, tables=service == "table", token=self._token),
             self.standstill,
             self._pause,
+            self.connection.setting,
         )
         self._channels.append(channel)
         return channel

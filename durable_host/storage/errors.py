@@ -17,7 +17,8 @@ class StorageError(Exception):
     """A storage service refused a request, with an HTTP `status`, an error `code` and a `message`.
 
     `after_retry` is True if an earlier attempt of the same request may have taken effect, so that a conflict may be
-    with that attempt. `request` is the method and address of the request, if known.
+    with that attempt. `request` is the method and address of the request, and `setting` the name of the connection, if
+    known.
     """
 
     def __init__(self, status: int, code: str, message: str, *, after_retry: bool = False) -> None:
@@ -27,6 +28,12 @@ class StorageError(Exception):
         self.message = message
         self.after_retry = after_retry
         self.request = ""
+        self.setting = ""
+
+    @property
+    def reason(self) -> str:
+        """The message and the code."""
+        return super().__str__()
 
     @property
     def is_outage(self) -> bool:
@@ -62,7 +69,13 @@ class PreconditionFailed(StorageError):
 
 
 class AccessDenied(StorageError):
-    """The service does not accept the key, signature or token, or these do not allow the operation (401, 403)."""
+    """The service does not accept the key, signature or token, or these do not allow the operation (401, 403).
+
+    The text says which setting to check.
+    """
+
+    def __str__(self) -> str:
+        return f"{self.reason}. {where_to_look(self.setting)}" if self.setting else self.reason
 
 
 UNAVAILABLE = "Unavailable"
@@ -158,6 +171,11 @@ class StorageFailed(HostError):
     code = "DH2001"
 
 
+def where_to_look(setting: str) -> str:
+    """What to do about a refused access; `setting` is the connection's name."""
+    return f"Check the key, the signature or the role assignments behind '{setting}'."
+
+
 def diagnosis(error: StorageError, setting: str) -> str:
     """A refusal in one line: the service's reason, the request, and where to look.
 
@@ -165,10 +183,10 @@ def diagnosis(error: StorageError, setting: str) -> str:
     """
     asked = f" The request was {error.request}." if error.request else ""
     if isinstance(error, AccessDenied):
-        look = f"Check the key, the signature or the role assignments behind '{setting}'."
+        look = where_to_look(setting)
     else:
         look = f"The connection is '{setting}'."
-    return f"{error}.{asked} {look}"
+    return f"{error.reason}.{asked} {look}"
 
 
 def explain(error: StorageError, setting: str) -> StorageFailed:
@@ -176,8 +194,8 @@ def explain(error: StorageError, setting: str) -> StorageFailed:
     if isinstance(error, AccessDenied):
         return StorageFailed(
             f"The storage account of '{setting}' refused access.",
-            cause=str(error),
-            remedy=f"Check the key, the signature or the role assignments behind '{setting}'.",
+            cause=error.reason,
+            remedy=where_to_look(setting),
             code="DH2002",
         )
     if isinstance(error, StorageUnavailable):

@@ -118,6 +118,7 @@ class HttpChannel:
         authorization: Authorization,
         standstill: Standstill | None = None,
         pause: Pause = asyncio.sleep,
+        setting: str = "",
     ) -> None:
         url = URL(endpoint, encoded=True)
         self.service = service
@@ -128,6 +129,7 @@ class HttpChannel:
         self._authorization = authorization
         self._standstill = standstill or Standstill()
         self._pause = pause
+        self._setting = setting
         self.requests = 0
         """The attempts since the start."""
         self._name = f"The {service} service at {self._origin}{self.base_path}"
@@ -213,6 +215,7 @@ class HttpChannel:
     def _refusal(self, reply: StorageResponse, method: str, path: str) -> StorageError:
         error = self.error(reply, path)
         error.request = f"{method} {self._origin}{path}"
+        error.setting = self._setting
         return error
 
     def _unavailable(self, failure: BaseException, after_retry: bool, request: str) -> StorageUnavailable:

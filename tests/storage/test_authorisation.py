@@ -12,7 +12,7 @@ from azure.storage.blob import generate_account_sas
 from durable_host.config.connection import Connection
 from durable_host.storage import AccessDenied, Operation, StorageAccount, StorageError
 from durable_host.storage.auth import create_credential
-from durable_host.storage.errors import explain
+from durable_host.storage.errors import diagnosis, explain
 
 
 async def test_a_shared_access_signature_serves_every_service(azurite: Connection) -> None:
@@ -40,7 +40,7 @@ async def test_a_shared_access_signature_serves_every_service(azurite: Connectio
 
 
 async def test_a_wrong_key_is_access_denied_and_not_shown(azurite: Connection) -> None:
-    connection = msgspec.structs.replace(azurite, account_key="c2VjcmV0IGtleQ==")
+    connection = msgspec.structs.replace(azurite, account_key="c2VjcmV0IGtleQ==", setting="Other")
     async with StorageAccount(connection) as account:
         for attempt in (
             account.queues.list(),
@@ -51,7 +51,14 @@ async def test_a_wrong_key_is_access_denied_and_not_shown(azurite: Connection) -
             with pytest.raises(AccessDenied) as caught:
                 await attempt
             assert "c2VjcmV0" not in str(caught.value) + repr(caught.value) + repr(connection)
-        assert explain(caught.value, "MyStorage").code == "DH2002"
+            assert str(caught.value).endswith(
+                "HTTP 403). Check the key, the signature or the role assignments behind 'Other'."
+            )
+        failure = explain(caught.value, "Other")
+        assert failure.code == "DH2002"
+        assert "behind" not in (failure.cause or ""), "the remedy says it"
+        assert str(caught.value).partition(" Check")[2] in diagnosis(caught.value, "Other")
+        assert diagnosis(caught.value, "Other").count("behind") == 1
 
 
 async def test_a_key_that_is_not_base64_is_refused_at_once(azurite: Connection) -> None:
