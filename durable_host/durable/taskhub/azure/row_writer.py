@@ -26,10 +26,10 @@ from durable_host.storage import Conflict, NotFound, PreconditionFailed, Storage
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _IMMEDIATE_RETRIES = 3
 
-Place = str | None
-"""Where to write: the etag of the row, or None when there is no row."""
-FindRow = Callable[[Place], Awaitable[tuple[InstanceUpdate, Place] | None]]
-"""Finds the row again when it was not at that place. Returns None when there is nothing left to write."""
+RowEtag = str | None
+"""The etag that the row must have, or None if there must be no row."""
+FindRow = Callable[[RowEtag], Awaitable[tuple[InstanceUpdate, RowEtag] | None]]
+"""Finds the row again when it did not have that etag. Returns None when there is nothing left to write."""
 
 
 class RowChanged(Exception):
@@ -58,45 +58,45 @@ class RowWriter:
         is_first: bool,
     ) -> None:
         """Write what a commit changed. `history` is the commit's etag. `is_first`: there was no history before."""
-        place = self._instances.known_etag(instance_id)
+        etag = self._instances.known_etag(instance_id)
 
-        async def find(place: Place) -> tuple[InstanceUpdate, Place] | None:
-            return await self._find(instance_id, update, place, history)
+        async def find(etag: RowEtag) -> tuple[InstanceUpdate, RowEtag] | None:
+            return await self._find(instance_id, update, etag, history)
 
-        await self._retry_write(instance_id, update, moved, place, find, is_unknown=place is None and not is_first)
+        await self._retry_write(instance_id, update, moved, etag, find, must_find=etag is None and not is_first)
 
-    async def repair(self, instance_id: str, update: InstanceUpdate, place: Place) -> None:
-        """Write the row at `place`. Raises `RowChanged` when it was changed since it was read."""
+    async def repair(self, instance_id: str, update: InstanceUpdate, etag: RowEtag) -> None:
+        """Write the row if it still has this etag. Raises `RowChanged` otherwise."""
 
-        async def find(place: Place) -> None:
+        async def find(etag: RowEtag) -> None:
             raise RowChanged
 
-        await self._retry_write(instance_id, update, {}, place, find)
+        await self._retry_write(instance_id, update, {}, etag, find)
 
     async def _retry_write(
         self,
         instance_id: str,
         update: InstanceUpdate,
         moved: Mapping[tuple[str, str], str],
-        place: Place,
+        etag: RowEtag,
         find: FindRow,
         *,
-        is_unknown: bool = False,
+        must_find: bool = False,
     ) -> None:
         refusals = changes = 0
         with Attempts(self._outage, f"row of '{instance_id}'") as attempts:
             while True:
                 try:
-                    if is_unknown:
-                        found = await find(place)
+                    if must_find:
+                        found = await find(etag)
                         if found is None:
                             return
-                        update, place = found if refusals < MAX_REFUSALS else (update, found[1])
-                        is_unknown = False
-                    await self._instances.update(instance_id, update, moved, place)
+                        update, etag = found if refusals < MAX_REFUSALS else (update, found[1])
+                        must_find = False
+                    await self._instances.update(instance_id, update, moved, etag)
                 except StorageError as error:
-                    if _is_changed(error) and not is_unknown:
-                        is_unknown, changes = True, changes + 1
+                    if _is_changed(error) and not must_find:
+                        must_find, changes = True, changes + 1
                         if changes > _IMMEDIATE_RETRIES:
                             await attempts.pause()
                         continue
@@ -121,17 +121,17 @@ class RowWriter:
         )
 
     async def _find(
-        self, instance_id: str, update: InstanceUpdate, place: Place, history: str
-    ) -> tuple[InstanceUpdate, Place] | None:
+        self, instance_id: str, update: InstanceUpdate, etag: RowEtag, history: str
+    ) -> tuple[InstanceUpdate, RowEtag] | None:
         """Return where the row is now and what to write, or None when another writer has written something newer."""
         row = await self._instances.get_row(instance_id, ("RuntimeStatus", "ExecutionId", "Name"))
-        if (row is None or place is not None) and await self._history.etag(instance_id) != history:
+        if (row is None or etag is not None) and await self._history.etag(instance_id) != history:
             return None  # Purged, or committed by another host, which writes the row.
         if row is None:
             return await self._complete_update(instance_id, update), None
         is_ours = row.get("ExecutionId") == update.execution_id
         is_pending = row.get("RuntimeStatus") == OrchestrationStatus.Pending.name
-        if place is not None and row.etag != place and is_pending:
+        if etag is not None and row.etag != etag and is_pending:
             if not is_ours:
                 return None  # Replaced by a client.
             if not _keeps_running(update) and not await self._is_end_kept(instance_id):
