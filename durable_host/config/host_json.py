@@ -1,4 +1,4 @@
-"""Reads host.json into a typed record.
+"""Reads host.json into a typed record. `section` reports unknown keys and wrong values.
 
 Source: docs/protocol/functions-host-config.md#hostjson-file
 """

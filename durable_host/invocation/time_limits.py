@@ -1,4 +1,4 @@
-"""Time limits of calls. One timer serves all running calls that have the same limit.
+"""Time limits of calls; `pool` ends a call that is over its limit. One timer serves all calls with the same limit.
 
 `asyncio.timeout` does the same with a timer of its own for each call, which takes a tenth of the host's time for an
 HTTP request.

@@ -1,4 +1,4 @@
-"""Describes an orchestrator's error: type, text, traceback, place and likely cause.
+"""Describes an orchestrator's error: type, text, traceback, place and likely cause (`likely_causes`).
 
 Some of this is only in the SDK's frames of the traceback: what the code returned, and the position of its generator.
 """

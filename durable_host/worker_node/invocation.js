@@ -35,7 +35,7 @@ class Invocation {
   }
 
   /** Continue a call whose context was kept, as part of the invocation `id`. */
-  again(id, work) {
+  resume(id, work) {
     this.owner.i = id;
     this._core.state = 'postInvocationHooks'; // Otherwise the library treats its log records as those of ended calls.
     try {

@@ -197,7 +197,7 @@ class LiveOrchestration {
   }
 }
 
-/** The package takes an orchestrator that throws undefined for one that goes on, and the instance would hang. */
+/** The package treats a thrown undefined like no error, so the instance would hang. */
 function seeUndefinedErrors(executor) {
   let { exception } = executor;
   const { initialize } = executor;

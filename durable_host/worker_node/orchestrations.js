@@ -62,7 +62,7 @@ class OrchestrationSessions {
       return undefined;
     }
     try {
-      return session.invocation.again(invocationId, () => {
+      return session.invocation.resume(invocationId, () => {
         session.advance(request.events, request.newFrom);
         return this._keep(session, request, session.answer());
       });
