@@ -90,7 +90,8 @@ def _invoke(address: Address, name: str, text: str, key: str | None) -> dict[str
     message = cast("dict[str, Any]", answer).get("Message") if isinstance(answer, dict) else answer
     raise RunRefused(
         str(message or f"The host answered {status}."),
-        remedy="Start orchestrations with 'func durable start-new'.",
+        remedy="Start orchestrations with 'func durable start-new'. Signal entities over HTTP: POST to "
+        f"{address}/runtime/webhooks/durabletask/entities/NAME/KEY?op=OPERATION.",
     )
 
 

@@ -3,20 +3,15 @@
 import http.client
 import json
 import socket
-import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from durable_host.config import HostConfig
 from durable_host.errors import HostError
-
-T = TypeVar("T")
+from durable_host.socket_deadline import done_in_time
 
 _CONNECTS_WITHIN: Final = 5.0
 _TAKEN_WITHIN: Final = 30.0
-_TOO_LONG: Final = "The answer took too long."
 _LONGEST: Final = 100_000_000
 """In bytes."""
 _EVERY_ADDRESS: Final = ("0.0.0.0", "::", "*", "+")
@@ -67,11 +62,11 @@ def request_host(
         connection.connect()
         assert connection.sock is not None
         until = time.monotonic() + (answers_within or _TAKEN_WITHIN)
-        _in_time(connection.sock, until, lambda: connection.request(method, path, body, headers))
+        done_in_time(connection.sock, until, lambda: connection.request(method, path, body, headers))
         if answers_within is None:
             connection.sock.recv(1, socket.MSG_PEEK)
             until = time.monotonic() + _TAKEN_WITHIN
-        status, content = _in_time(connection.sock, until, lambda: _answer(connection))
+        status, content = done_in_time(connection.sock, until, lambda: _answer(connection))
     except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last for an odd host name
         raise HostNotRunning(
             f"No host answers at {address}.",
@@ -94,29 +89,3 @@ def _answer(connection: http.client.HTTPConnection) -> tuple[int, str]:
         if response.length:
             raise http.client.IncompleteRead(content, response.length)
     return response.status, content.decode("utf-8", "replace")
-
-
-def _in_time(connection: socket.socket, until: float, work: Callable[[], T]) -> T:
-    """Do the work, and end the connection at `until`, whatever the other side does. Raises TimeoutError."""
-    expired = threading.Event()
-
-    def end() -> None:
-        expired.set()
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(max(0.0, until - time.monotonic()), end)
-    timer.daemon = True
-    timer.start()
-    try:
-        connection.settimeout(None)
-        result = work()
-    except (OSError, http.client.HTTPException) as error:
-        if expired.is_set():
-            raise TimeoutError(_TOO_LONG) from error
-        raise
-    finally:
-        timer.cancel()
-    if expired.is_set():  # the end of the connection may pass for the end of an answer
-        raise TimeoutError(_TOO_LONG)
-    return result

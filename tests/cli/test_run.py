@@ -99,6 +99,7 @@ def test_orchestrations_are_started_another_way(func: Func, port: str) -> None:
     outcome = func("run", "flow", "--port", port)
     assert outcome.code == 1
     assert "func durable start-new" in outcome.err
+    assert f"http://127.0.0.1:{port}/runtime/webhooks/durabletask/entities/NAME/KEY?op=OPERATION" in outcome.err
 
 
 def test_host_that_does_not_run_is_reported(func: Func, folder: Path) -> None:

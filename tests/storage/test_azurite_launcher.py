@@ -221,6 +221,27 @@ def slow() -> Iterator[_SlowServer]:
     server.close()
 
 
+class _DrippingServer(_SlowServer):
+    """Sends a header without an end, byte by byte."""
+
+    def _answer(self, client: socket.socket) -> None:
+        try:
+            client.sendall(b"HTTP/1.1 200 OK\r\nServer: ")
+            while not self.may_answer.wait(0.01):
+                client.sendall(b"x")
+        except OSError:
+            pass
+
+
+def test_what_never_ends_its_answer_does_not_answer() -> None:
+    server = _DrippingServer()
+    try:
+        health = probe(server.connection(), timeout=0.1)
+    finally:
+        server.close()
+    assert {service.state for service in health.services} == {"mute"}
+
+
 @pytest.mark.parametrize("mode", ["auto", "off"])
 def test_what_does_not_answer_is_waited_for_and_both_causes_are_named(slow: _SlowServer, mode: Mode) -> None:
     reports: list[str] = []

@@ -3,6 +3,7 @@
 import http.client
 import socket
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from durable_host.config.connection import Connection
+from durable_host.socket_deadline import done_in_time
 from durable_host.storage.auth import authorization
 from durable_host.storage.azurite.errors import (
     AccountKeyRefused,
@@ -194,10 +196,17 @@ def _request(
         client = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
     else:
         client = http.client.HTTPConnection(host, port, timeout=timeout)
-    try:
+
+    def exchange() -> tuple[int, http.client.HTTPMessage, bytes]:
         client.request("GET", f"{path}?{text}", headers=headers)
-        response = client.getresponse()
-        return response.status, response.headers, response.read(4096)
+        with client.getresponse() as response:
+            return response.status, response.headers, response.read(4096)
+
+    until = time.monotonic() + timeout
+    try:
+        client.connect()
+        assert client.sock is not None
+        return done_in_time(client.sock, until, exchange)
     finally:
         client.close()
 
