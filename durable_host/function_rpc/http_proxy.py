@@ -23,7 +23,7 @@ INVOCATION_ID: Final = "x-ms-invocation-id"
 OPENS_WITHIN: Final = 10.0
 """Seconds after which a port that refuses connections is an error: the worker opens it shortly after its start."""
 ENDS_WITHIN: Final = 2.0
-"""Seconds that the invocation may last after an empty 404. Then the worker has no such route, and nothing would run."""
+"""Seconds to wait for the invocation to end after an empty 404. If it does not, the worker has no such route."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
 _LARGEST_HEADERS: Final = 256 * 1024
 _NOT_PASSED_ON: Final = frozenset(

@@ -315,7 +315,7 @@ class FunctionRpcWorker:
             self._kill()
 
     def _stream_ended(self) -> None:
-        """Kill a worker whose stream has ended: it would live on, without ever coming back."""
+        """Kill a worker whose stream has ended: it would keep running without connecting again."""
         if not self._is_ended_by_host and not self.is_given_up and not self.exited.done():
             asyncio.get_running_loop().call_later(EXIT_SECONDS, self._kill_unless_ended)
 

@@ -42,8 +42,8 @@ class DurableServices:
     `absent` are functions that cannot be called, with the reason for the caller.
     `sdk_versions` are those of the packages of the app. `key` is the system key in management URLs, or None.
     `grpc_port`: see GrpcEndpoint. `on_failure` is called when the runtime has ended permanently. Tests pass their own
-    `clock` and `hub`; the defaults are the real time and the configured hub. `around_code` returns the code that the
-    runtime uses instead of its argument, `wrap_hub` the hub to use in place of the configured one. `http` creates what
+    `clock` and `hub`; the defaults are the real time and the configured hub. `around_code` and
+    `wrap_hub` get the app's code and the hub, and return what the runtime uses instead. `http` creates the object that
     sends the HTTP requests of orchestrators. `rpc_ports`: see RpcServer.
     """
 

@@ -272,12 +272,12 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         return self._ponged.is_set()
 
     async def wait_pong(self) -> None:
-        """Until the last ping is answered, or the process has ended."""
+        """Wait until the last ping is answered or the process has ended."""
         await self._ponged.wait()
 
     @contextlib.contextmanager
     def reading_stderr(self, pattern: re.Pattern[str]) -> Generator[asyncio.Queue[str]]:
-        """The lines on stderr that match, as they come. From now on they are not logged."""
+        """Yield a queue of the lines on stderr that match. They are not logged, even afterwards."""
         self._not_logged = pattern
         self._wanted_lines = asyncio.Queue()
         try:

@@ -64,7 +64,7 @@ class CallDispatcher:
             return self._stream(header, blob)
         elif kind in http_stream.FRAMES:
             return lambda: self._streams.deliver(header, blob)
-        elif kind == "cancel" and not self._take_back(header["i"]):
+        elif kind == "cancel" and not self._cancel_waiting(header["i"]):
             return lambda: self._cancel(header["i"])
         return None
 
@@ -120,7 +120,7 @@ class CallDispatcher:
         return start
 
     def _submit(self, threads: CallThreads, invocation_id: str, run: Callable[[], None]) -> None:
-        """Run a call in one of `threads`. While it waits for a free thread, `_take_back` can end it."""
+        """Run a call in one of `threads`. While it waits for a free thread, `_cancel_waiting` can end it."""
         self._running.add(invocation_id)
         self._waiting[invocation_id] = run
         try:
@@ -135,7 +135,7 @@ class CallDispatcher:
         if run is not None:
             run()
 
-    def _take_back(self, invocation_id: str) -> bool:
+    def _cancel_waiting(self, invocation_id: str) -> bool:
         """End a call that no thread has begun; False if there is none."""
         if self._waiting.pop(invocation_id, None) is None:
             return False
@@ -293,7 +293,7 @@ def _unknown(header: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unstarted(invocation_id: str) -> Answer:
-    """The answer for a call that was cancelled before any of its code ran. The host does not count it as a try."""
+    """The answer for a call that was cancelled before any of its code ran. The host does not count it as an attempt."""
     failure = {"k": "failed", "i": invocation_id, "type": "CancelledError", "message": GIVEN_UP, "stack": ""}
     return {**failure, "unstarted": True}, None
 

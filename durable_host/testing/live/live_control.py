@@ -110,7 +110,7 @@ class LiveApp:
             raise
 
     async def adapt_waits(self, streams: int, has_debugger: bool) -> None:
-        """Wait no more for `streams` calls, whose responses the test reads piece by piece.
+        """Do not wait for `streams` calls, whose responses the test reads piece by piece.
 
         Wait without limit while a debugger is attached to the test.
         """
