@@ -18,10 +18,10 @@ PYTHON ?= $(shell for name in $(CANDIDATES); do \
 	&& $$name -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { echo $$name; break; }; done)
 
-# Processes that run tests. Many tests wait, for a host most of the time; unit tests hardly wait, and each process
-# runs its share of them (tests/shares.py).
+# Processes that run tests. Many tests wait, for a host most of the time; unit tests hardly wait. Each process runs its
+# share of the files, and then takes others until none is left (tests/shares.py).
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-WORKERS ?= $(shell expr 2 \* $(CORES) + 2)
+WORKERS ?= $(shell expr 4 \* $(CORES) + 1)
 UNIT_WORKERS ?= $(shell expr $(CORES) + 1)
 
 VENV := .venv
@@ -42,7 +42,7 @@ start: install
 	$(BIN)/func start
 
 test: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist each
 
 quick: install
 	HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/python -m pytest -m unit -n $(UNIT_WORKERS) --dist each

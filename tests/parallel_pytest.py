@@ -5,13 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+POOLED = "pooled"
+"""The files of this folder are in the pool."""
 _CONFTEST = f"""
 import sys
 
 sys.path.insert(0, {str(Path(__file__).parent)!r})
+import shares
 from batched_messages import BatchedMessages
 from dead_processes import DeadProcesses
 from shares import EndsAtOnce, SecondsOfFiles, Shares, is_elsewhere
+
+shares.has_no_unit_tests = lambda path: path.parent.name == {POOLED!r}
 
 
 def pytest_configure(config):

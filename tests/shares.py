@@ -1,7 +1,9 @@
-"""Each process of pytest-xdist collects and runs only the files of its share: `pytest -n 2 --dist each`.
+"""Each process of pytest-xdist collects only the files of its share, and those of a pool: `pytest -n 2 --dist each`.
 
-Without that, each process collects all tests. Shares need about the same CPU time, by what the files needed in earlier
-runs on this machine, which is in pytest's cache, or else by `seconds_of_files.json`. Run this file to write the latter.
+Without that, each process collects all tests. Shares need about the same CPU time, by what the unit tests of the files
+needed in earlier runs on this machine, which is in pytest's cache, or else by `seconds_of_files.json`. Run this file to
+write the latter. In the pool are the files of folders without unit tests: how long they take depends on what they wait
+for, so each goes to a process that has nothing else to do (`share_scheduling.py`).
 """
 
 from __future__ import annotations
@@ -10,11 +12,12 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
+from share_scheduling import ShareScheduling, file_of
 from tiers import has_no_unit_tests
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ _CHECKED_IN = Path(__file__).with_name("seconds_of_files.json")
 _LEAST_SECONDS = 0.1
 """Files that need less are not checked in: their sizes say enough."""
 _SECONDS_PER_BYTE = 6e-6
+_POOL = -1
+"""Instead of the number of a share."""
 _TOGETHER = ("architecture",)
 """Folders whose files share what takes longest: the syntax trees of the product."""
 
@@ -48,7 +53,11 @@ def divide(seconds: Mapping[str, float], shares: int) -> dict[str, int]:
 def is_elsewhere(path: Path, config: pytest.Config) -> bool:
     """Whether this process is one of several, and the test file is in the share of another one."""
     worker = getattr(config, "workerinput", {})
-    return "shares" in worker and path.suffix == ".py" and worker["shares"].get(str(path), 0) != worker["share"]
+    return (
+        "shares" in worker
+        and path.suffix == ".py"
+        and worker["shares"].get(str(path), 0) not in (worker["share"], _POOL)
+    )
 
 
 class SecondsOfFiles:
@@ -64,7 +73,7 @@ class SecondsOfFiles:
         try:
             return (yield)
         finally:
-            self._seconds[_file_of(item.nodeid)] += time.process_time() - before
+            self._seconds[file_of(item.nodeid)] += time.process_time() - before
 
     def pytest_sessionfinish(self) -> None:
         self._output[_CACHE] = dict(self._seconds)
@@ -90,13 +99,16 @@ class Shares:
         """A process that replaces another one has the same `spec`."""
         specs = node.nodemanager.specs
         if self._share_of is None:
-            # With --lf, pytest runs all tests in a process that finds none of those that failed.
-            self._share_of = divide(self._expected(), 1 if self._config.option.lf else len(specs))
+            self._share_of = self._divide(len(specs))
         share = next(number for number, spec in enumerate(specs) if spec is node.gateway.spec)
         node.workerinput.update(shares=self._share_of, share=share)
 
     def pytest_xdist_make_scheduler(self, config: pytest.Config) -> ShareScheduling:
-        return ShareScheduling(config)
+        shares = self._share_of or {}
+        pooled = {
+            Path(file).relative_to(config.rootpath).as_posix() for file, share in shares.items() if share == _POOL
+        }
+        return ShareScheduling(config, lambda test: file_of(test) in pooled)
 
     def pytest_testnodedown(self, node: WorkerController) -> None:
         for file, seconds in getattr(node, "workeroutput", {}).get(_CACHE, {}).items():
@@ -107,15 +119,26 @@ class Shares:
         option = self._config.option
         is_whole = self._config.args_source is pytest.Config.ArgsSource.TESTPATHS and not option.keyword
         if is_whole and not option.lf and hasattr(self._config, "cache"):
-            before = self._config.cache.get(_CACHE, {})
+            before = self._config.cache.get(self._cache_key(), {})
             mean = {file: (seconds + before.get(file, seconds)) / 2 for file, seconds in self._taken.items()}
-            self._config.cache.set(_CACHE, {**before, **mean})
+            self._config.cache.set(self._cache_key(), {**before, **mean})
+
+    def _cache_key(self) -> str:
+        return f"{_CACHE}/{self._config.option.markexpr or 'all'}"
+
+    def _divide(self, shares: int) -> dict[str, int]:
+        # With --lf, pytest runs all tests in a process that finds none of those that failed.
+        if self._config.option.lf:
+            return divide(self._expected(), 1)
+        seconds = self._expected()
+        pooled = [file for file in seconds if has_no_unit_tests(Path(file))]
+        return divide({file: seconds[file] for file in seconds.keys() - pooled}, shares) | dict.fromkeys(pooled, _POOL)
 
     def _expected(self) -> dict[str, float]:
         """The seconds of each file."""
         known = json.loads(_CHECKED_IN.read_text(encoding="utf-8"))
         if hasattr(self._config, "cache"):
-            known |= self._config.cache.get(_CACHE, {})
+            known |= self._config.cache.get(self._cache_key(), {})
         root, is_unit = self._config.rootpath, self._config.option.markexpr == "unit"
         found = (path for folder in self._config.getini("testpaths") for path in (root / folder).rglob("test_*.py"))
         paths = [path for path in found if not (is_unit and has_no_unit_tests(path))]
@@ -123,93 +146,9 @@ class Shares:
         return {str(path): known.get(path.relative_to(root).as_posix(), size) for path, size in sizes.items()}
 
 
-class ShareScheduling:
-    """A scheduler of pytest-xdist: each process runs all tests of its share, in the order of its collection.
-
-    The process that replaces a crashed one collects the same share, and runs what is left of it.
-    """
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._session: pytest.Session = config.pluginmanager.get_plugin("session")
-        self._nodes: dict[WorkerController, int] = {}
-        self._unstarted: list[WorkerController] = []
-        self._tests: list[Sequence[str]] = [()] * config.option.numprocesses
-        self._left: dict[int, list[int]] = {}
-        self._missing = set(range(len(self._tests)))
-        """Shares that no process has collected yet, or that wait for the process that replaces a crashed one."""
-        reporter = config.pluginmanager.get_plugin("terminaldistreporter")
-        if reporter is not None:
-            status = reporter.getstatus
-            reporter.getstatus = lambda: status() if self._missing else self._status()
-
-    @property
-    def nodes(self) -> list[WorkerController]:
-        return list(self._nodes)
-
-    @property
-    def collection_is_completed(self) -> bool:
-        return not self._missing
-
-    @property
-    def has_pending(self) -> bool:
-        return any(self._left.values())
-
-    @property
-    def tests_finished(self) -> bool:
-        return not self._missing and not self._unstarted and not self.has_pending
-
-    def add_node(self, node: WorkerController) -> None:
-        self._nodes[node] = node.workerinput["share"]
-
-    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
-        share = self._nodes[node]
-        self._tests[share] = tuple(collection)
-        self._missing.discard(share)
-        self._unstarted.append(node)
-
-    def schedule(self) -> None:
-        self._session.testscollected = sum(map(len, self._tests))
-        for node in self._unstarted:
-            share = self._nodes[node]
-            left = self._left.setdefault(share, list(range(len(self._tests[share]))))
-            if left:
-                node.send_runtest_some(left)
-            node.shutdown()
-        self._unstarted.clear()
-
-    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
-        self._left[self._nodes[node]].remove(item_index)
-
-    def remove_node(self, node: WorkerController) -> str | None:
-        """The test that was running, if the process has crashed: it counts as failed and is not repeated."""
-        share = self._nodes.pop(node)
-        if node in self._unstarted:
-            self._unstarted.remove(node)
-            self._missing.add(share)
-            return None
-        left = self._left.get(share, [])
-        crashed = self._tests[share][left.pop(0)] if left else None
-        if left:
-            self._missing.add(share)
-        return crashed
-
-    def mark_test_pending(self, item: str) -> NoReturn:
-        raise NotImplementedError
-
-    def remove_pending_tests_from_node(self, node: WorkerController, indices: Sequence[int]) -> NoReturn:
-        raise NotImplementedError
-
-    def _status(self) -> str:
-        return f"{len(self._tests)} workers [{sum(map(len, self._tests))} items]"
-
-
-def _file_of(node_id: str) -> str:
-    return node_id.partition("::")[0]
-
-
 def _check_in() -> None:
     """Write what the last runs of all unit tests needed. The cache also has files that are gone."""
-    cached = json.loads((Path(".pytest_cache/v") / _CACHE).read_text(encoding="utf-8"))
+    cached = json.loads((Path(".pytest_cache/v") / _CACHE / "unit").read_text(encoding="utf-8"))
     seconds = {file: needed for file, needed in sorted(cached.items()) if Path(file).is_file()}
     most = {file: round(needed, 1) for file, needed in seconds.items() if needed >= _LEAST_SECONDS}
     _CHECKED_IN.write_text(json.dumps(most, indent=0) + "\n", encoding="utf-8")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import shares
-from parallel_pytest import run_in_parallel, write_project
+from parallel_pytest import POOLED, run_in_parallel, write_project
 from shares import divide
 
 
@@ -70,11 +70,57 @@ def test_each_test_runs_once_and_those_after_a_crash_in_another_process(project:
     assert " 1 failed, 5 passed in " in output
 
 
+WAITS_FOR_ALL = """
+import time
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_waits(number):
+    Path(__file__).with_suffix(f".{number}").touch()
+    while len([*Path(__file__).parent.glob("*.0")]) < 2:
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.process
+def test_each_process_takes_a_file_of_the_pool_when_it_is_free(project: Path) -> None:
+    (project / "tests" / POOLED).mkdir()
+    for name in ("one", "two"):
+        (project / "tests" / POOLED / f"test_{name}.py").write_text(WAITS_FOR_ALL)
+    output = _run(project)
+    assert "2 workers [8 items]" in output
+    assert " 8 passed in " in output
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("crashes_at", [0, 2, 3])
+def test_what_is_left_of_a_file_of_the_pool_after_a_crash_runs_in_another_process(
+    project: Path, crashes_at: int
+) -> None:
+    (project / "tests" / POOLED).mkdir()
+    for name, number in {"a": 5, "crash": crashes_at, "z": 5}.items():
+        (project / "tests" / POOLED / f"test_{name}.py").write_text(CRASH.format(number))
+    output = _run(project)
+    assert f"crashed while running 'tests/{POOLED}/test_crash.py::test_number[{crashes_at}]'" in output
+    assert " 1 failed, 13 passed in " in output
+
+
+@pytest.mark.process
+def test_processes_that_do_not_collect_the_same_pool_are_an_error(project: Path) -> None:
+    (project / "tests" / POOLED).mkdir()
+    file = project / "tests" / POOLED / "test_differs.py"
+    file.write_text("import os\n\nglobals()['test_' + os.environ['PYTEST_XDIST_WORKER']] = lambda: None\n")
+    assert "collected different tests, or in another order: tests/pooled/test_differs.py::test_gw0" in _run(project)
+
+
 @pytest.mark.process
 def test_shares_are_by_the_cpu_time_of_earlier_runs(project: Path) -> None:
     (project / "tests" / "test_computes.py").write_text("def test_computes(): sum(range(3_000_000))")
     assert " 3 passed in " in _run(project)
-    seconds = json.loads((project / ".pytest_cache/v/durable_host/seconds_of_files").read_text())
+    seconds = json.loads((project / ".pytest_cache/v/durable_host/seconds_of_files/all").read_text())
     assert seconds["tests/test_computes.py"] > seconds["tests/test_whole.py"]
 
 
@@ -82,7 +128,7 @@ def test_the_table_has_no_files_that_are_gone(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(shares, "_CHECKED_IN", tmp_path / "table.json")
     (tmp_path / "test_here.py").touch()
-    cache = tmp_path / ".pytest_cache" / "v" / "durable_host" / "seconds_of_files"
+    cache = tmp_path / ".pytest_cache" / "v" / "durable_host" / "seconds_of_files" / "unit"
     cache.parent.mkdir(parents=True)
     cache.write_text('{"test_here.py": 2.04, "test_gone.py": 3, "test_short.py": 0.01}')
     (tmp_path / "test_short.py").touch()
@@ -101,9 +147,11 @@ def test_failures_of_fixtures_are_reported(project: Path) -> None:
 
 @pytest.mark.process
 def test_only_the_tests_that_failed_run_again(project: Path) -> None:
-    (project / "tests" / "test_half.py").write_text("def test_fails(): assert False\ndef test_passes(): pass")
-    assert " 1 failed, 3 passed in " in _run(project)
-    assert " 1 failed in " in _run(project, "--lf")
+    (project / "tests" / POOLED).mkdir()
+    for folder in (project / "tests", project / "tests" / POOLED):
+        (folder / f"test_half_{folder.name}.py").write_text("def test_fails(): assert False\ndef test_passes(): pass")
+    assert " 2 failed, 4 passed in " in _run(project)
+    assert " 2 failed in " in _run(project, "--lf")
 
 
 def _run(folder: Path, *arguments: str) -> str:

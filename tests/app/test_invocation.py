@@ -189,14 +189,16 @@ def test_at_the_end_running_invocations_may_finish_and_the_rest_is_cut_off(start
     until(lambda: ends_of([worker]))
 
 
-ENDLESS_MATCH = """
+HOLDS_INTERPRETER = """
 
-import re
+import ctypes
 
 
-@app.route(route="match")
-def match(req: func.HttpRequest) -> str:
-    return str(re.match("(a+)+$", "a" * 60 + "b"))
+@app.route(route="hold")
+def hold(req: func.HttpRequest) -> str:
+    native = ctypes.PyDLL(None)
+    while True:
+        native.pause()  # no other thread runs meanwhile, as beside native code that computes
 
 
 @app.route(route="pid")
@@ -207,16 +209,16 @@ def pid(req: func.HttpRequest) -> str:
 
 @pytest.mark.skipif(os.name == "nt", reason="process groups")
 def test_a_worker_that_native_code_keeps_busy_does_not_outlive_its_host(start_host: StartHost) -> None:
-    host = start_host({"function_app.py": HEAD + ENDLESS_MATCH})
+    host = start_host({"function_app.py": HEAD + HOLDS_INTERPRETER})
     worker = int(host.get("/api/pid").text)
 
     def ask() -> None:
         with contextlib.suppress(requests.RequestException):
-            host.get("/api/match")
+            host.get("/api/hold")
 
     thread = threading.Thread(target=ask)
     thread.start()
-    host.wait_for("Executing 'Functions.match'")
+    host.wait_for("Executing 'Functions.hold'")
     host.send_signal()
     assert host.wait_exit(15) == 0
     thread.join(30)
