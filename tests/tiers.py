@@ -24,8 +24,8 @@ OF_FOLDER = {
     "testing": "process",
 }
 LONGEST_FIRST = (
-    "oracle", "faults", "storage_simulation", "docs", "app", "dashboard", "node", "reference", "cli", "invocation",
-    "testing", "taskhub", "sample", "runtime", "bindings", "simulation",
+    "oracle", "faults", "storage_simulation", "docs", "app", "dashboard", "node", "testing", "reference", "cli",
+    "invocation", "taskhub", "sample", "runtime", "bindings", "simulation",
 )  # fmt: skip
 """Folders whose files take longest. They begin first, so that no long file is left over at the end."""
 
