@@ -30,7 +30,8 @@ class Transport:
 def _begin_calls(worker: WorkerProcess, count: int) -> Sequence[Coroutine[Any, Any, Any]]:
     """Each runs until it waits for its response, before anything else happens."""
     calls = [
-        worker.request({"k": "invoke", "i": f"call {number}", "f": "hello"}, lambda header, _: header) for number in range(count)
+        worker.request({"k": "invoke", "i": f"call {number}", "f": "hello"}, lambda header, _: header)
+        for number in range(count)
     ]
     for call in calls:
         call.send(None)
