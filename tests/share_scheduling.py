@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
+from itertools import filterfalse, groupby
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
@@ -12,8 +13,11 @@ import pytest
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
-_AHEAD = 3
-"""A process that has fewer tests gets the next file, so that it need not wait: it runs a test when it has the next."""
+_AHEAD_OF_SHARE = 50
+"""A process that has fewer tests gets the next file of its share, so that it need not wait. The others stay here, so
+that a run ends soon after the first failure with `-x`."""
+_AHEAD_OF_POOL = 3
+"""For files of the pool, which may be long: a process runs a test only when it has the next one."""
 
 
 def file_of(test: str) -> str:
@@ -24,11 +28,11 @@ def file_of(test: str) -> str:
 class ShareScheduling:
     """Each process runs the tests of its share, in the order of its collection, and then takes files from the pool.
 
-    All processes collect the files of the pool. The process that replaces a crashed one collects the same share, and
-    runs what is left of it.
+    `shares` is how many processes there are. All of them collect the files of the pool. The process that replaces a
+    crashed one collects the same share, and runs what is left of it.
     """
 
-    def __init__(self, config: pytest.Config, is_pooled: Callable[[str], bool]) -> None:
+    def __init__(self, config: pytest.Config, shares: int, is_pooled: Callable[[str], bool]) -> None:
         self._session: pytest.Session = config.pluginmanager.get_plugin("session")
         self._is_pooled = is_pooled
         self._nodes: dict[WorkerController, int] = {}
@@ -36,10 +40,11 @@ class ShareScheduling:
         self._collected: dict[WorkerController, dict[str, int]] = {}
         """The index of each test."""
         self._sent: dict[WorkerController, list[str]] = {}
-        self._of_shares: dict[int, Sequence[str]] = {}
-        self._left: dict[int, list[str]] = {}
-        """Tests of a share that no process has."""
-        self._missing = set(range(config.option.numprocesses))
+        self._counts: dict[int, int] = {}
+        """How many tests each share has."""
+        self._left: dict[int, deque[list[str]]] = {}
+        """The tests of each file of a share that no process has."""
+        self._missing = set(range(shares))
         """Shares that no process has collected yet, or that wait for the process that replaces a crashed one."""
         self._of_pool: Sequence[str] | None = None
         self._pool: deque[list[str]] = deque()
@@ -63,7 +68,8 @@ class ShareScheduling:
 
     @property
     def tests_finished(self) -> bool:
-        return not (self._missing or self._unstarted or self._pool or self.has_pending)
+        is_handed_out = not self._pool and not any(self._left.values())
+        return is_handed_out and not self._missing and not self._unstarted and not self.has_pending
 
     def add_node(self, node: WorkerController) -> None:
         self._nodes[node] = node.workerinput["share"]
@@ -77,9 +83,9 @@ class ShareScheduling:
         elif of_pool != self._of_pool:
             different = sorted(set(of_pool) ^ set(self._of_pool)) or of_pool
             raise RuntimeError(f"Two processes collected different tests, or in another order: {different[0]}")
-        if share not in self._of_shares:
-            self._of_shares[share] = [test for test in collection if not self._is_pooled(test)]
-            self._left[share] = list(self._of_shares[share])
+        if share not in self._counts:
+            self._counts[share] = len(collection) - len(of_pool)
+            self._left[share] = deque(_by_file(test for test in collection if not self._is_pooled(test)))
         self._collected[node] = {test: index for index, test in enumerate(collection)}
         self._missing.discard(share)
         self._unstarted.append(node)
@@ -88,7 +94,6 @@ class ShareScheduling:
         self._session.testscollected = self._count()
         for node in self._unstarted:
             self._sent[node] = []
-            self._send(node, self._left.pop(self._nodes[node], []))
             self._feed(node)
         self._unstarted.clear()
 
@@ -106,9 +111,9 @@ class ShareScheduling:
             return None
         crashed, *left = self._sent.pop(node, None) or [None]
         unfinished = [test for test in left if test is not None]
-        self._pool.extendleft(_by_file(test for test in unfinished if self._is_pooled(test)))
-        if of_share := [test for test in unfinished if not self._is_pooled(test)]:
-            self._left[share] = of_share
+        self._pool.extendleft(reversed(_by_file(filter(self._is_pooled, unfinished))))
+        self._left[share].extendleft(reversed(_by_file(filterfalse(self._is_pooled, unfinished))))
+        if self._left[share]:
             self._missing.add(share)
         return crashed
 
@@ -119,21 +124,23 @@ class ShareScheduling:
         raise NotImplementedError
 
     def _feed(self, node: WorkerController) -> None:
-        while self._pool and len(self._sent[node]) < _AHEAD and not node.shutting_down:
-            self._send(node, self._pool.popleft())
-        if not self._pool:
+        left = self._left[self._nodes[node]]
+        for files, ahead in ((left, _AHEAD_OF_SHARE), (self._pool, _AHEAD_OF_POOL)):
+            while files and len(self._sent[node]) < ahead and not node.shutting_down:
+                self._send(node, files.popleft())
+        if not left and not self._pool and not node.shutting_down:
             node.shutdown()
 
     def _send(self, node: WorkerController, tests: Sequence[str]) -> None:
-        if tests:
-            self._sent[node].extend(tests)
+        self._sent[node].extend(tests)
+        with contextlib.suppress(OSError):  # The process has just died: its tests come back in `remove_node`.
             node.send_runtest_some([self._collected[node][test] for test in tests])
 
     def _count(self) -> int:
-        return len(self._of_pool or ()) + sum(map(len, self._of_shares.values()))
+        return len(self._of_pool or ()) + sum(self._counts.values())
 
     def _status(self) -> str:
-        return f"{len(self._of_shares)} workers [{self._count()} items]"
+        return f"{len(self._counts)} workers [{self._count()} items]"
 
 
 def _by_file(tests: Iterable[str]) -> list[list[str]]:

@@ -5,6 +5,7 @@ so does one for each process if that of the controller does not start: then the 
 """
 
 from contextlib import ExitStack
+from itertools import count
 
 import msgspec
 import pytest
@@ -13,13 +14,13 @@ from durable_host.config.connection import Connection
 from durable_host.config.connections import DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY
 from durable_host.storage.azurite import AzuriteError, AzuriteProcess, free_connection, start_azurite
 
-MOST_PROCESSES = 200
-"""Those that replace a crashed one count too."""
+_REPLACEMENTS = 4
+"""For each process, pytest-xdist starts at most as many that replace a crashed one."""
 
 
-def start_shared_azurite(attempts: int = 3) -> tuple[Connection, AzuriteProcess]:
-    """Start it, on other ports if another program has taken the first ones in the meantime."""
-    names = [DEVELOPMENT_ACCOUNT, *map(_account, range(MOST_PROCESSES))]
+def start_shared_azurite(processes: int = 0, attempts: int = 3) -> tuple[Connection, AzuriteProcess]:
+    """Start it with an account per process, on other ports if another program has taken the first ones meanwhile."""
+    names = [DEVELOPMENT_ACCOUNT, *map(_account, range(processes))]
     connection = free_connection()
     try:
         with pytest.MonkeyPatch.context() as patch:
@@ -28,7 +29,7 @@ def start_shared_azurite(attempts: int = 3) -> tuple[Connection, AzuriteProcess]
     except AzuriteError:
         if attempts == 1:
             raise
-        return start_shared_azurite(attempts - 1)
+        return start_shared_azurite(processes, attempts - 1)
 
 
 class SharedAzurite:
@@ -36,14 +37,15 @@ class SharedAzurite:
 
     def __init__(self, config: pytest.Config) -> None:
         self._connection: Connection | None = None
-        self._names = map(_account, range(MOST_PROCESSES))
+        self._processes = (1 + _REPLACEMENTS) * (config.option.numprocesses or 1)
+        self._names = map(_account, count())
         self._stop = ExitStack()
         config.add_cleanup(self._stop.close)
 
     def next_account(self) -> Connection:
         """An account for a process. The first call starts Azurite."""
         if self._connection is None:
-            self._connection, process = start_shared_azurite()
+            self._connection, process = start_shared_azurite(self._processes)
             self._stop.callback(process.stop)
         return _of_account(self._connection, next(self._names))
 

@@ -1,9 +1,9 @@
 """Each process of pytest-xdist collects only the files of its share, and those of a pool: `pytest -n 2 --dist each`.
 
-Without that, each process collects all tests. Shares need about the same CPU time, by what the unit tests of the files
-needed in earlier runs on this machine, which is in pytest's cache, or else by `seconds_of_files.json`. Run this file to
-write the latter. In the pool are the files of folders without unit tests: how long they take depends on what they wait
-for, so each goes to a process that has nothing else to do (`share_scheduling.py`).
+Without that, each process collects all tests. Shares need about the same CPU time, by what the files needed in earlier
+runs on this machine, which is in pytest's cache, or else by `seconds_of_files.json`. Run this file to write the latter.
+In the pool are the files of folders without unit tests: how long they take depends on what they wait for, so each goes
+to a process that has hardly anything left to do (`share_scheduling.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tiers import has_no_unit_tests
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController
 
-_CACHE = "durable_host/seconds_of_files"
+_CACHE = "durable_host/seconds"
 _CHECKED_IN = Path(__file__).with_name("seconds_of_files.json")
 _LEAST_SECONDS = 0.1
 """Files that need less are not checked in: their sizes say enough."""
@@ -94,12 +94,14 @@ class Shares:
         self._config = config
         self._taken: defaultdict[str, float] = defaultdict(float)
         self._share_of: dict[str, int] | None = None
+        self._count = 0
 
     def pytest_configure_node(self, node: WorkerController) -> None:
         """A process that replaces another one has the same `spec`."""
         specs = node.nodemanager.specs
         if self._share_of is None:
-            self._share_of = self._divide(len(specs))
+            self._count = len(specs)
+            self._share_of = self._divide(self._count)
         share = next(number for number, spec in enumerate(specs) if spec is node.gateway.spec)
         node.workerinput.update(shares=self._share_of, share=share)
 
@@ -108,7 +110,7 @@ class Shares:
         pooled = {
             Path(file).relative_to(config.rootpath).as_posix() for file, share in shares.items() if share == _POOL
         }
-        return ShareScheduling(config, lambda test: file_of(test) in pooled)
+        return ShareScheduling(config, self._count, lambda test: file_of(test) in pooled)
 
     def pytest_testnodedown(self, node: WorkerController) -> None:
         for file, seconds in getattr(node, "workeroutput", {}).get(_CACHE, {}).items():

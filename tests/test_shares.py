@@ -1,6 +1,7 @@
 """The processes of pytest-xdist share the test files: each runs in one of them, even after a crash."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -109,6 +110,29 @@ def test_what_is_left_of_a_file_of_the_pool_after_a_crash_runs_in_another_proces
 
 
 @pytest.mark.process
+def test_crashes_in_many_files_of_the_pool_lose_no_test(project: Path) -> None:
+    (project / "tests" / POOLED).mkdir()
+    for name in "abcdef":
+        (project / "tests" / POOLED / f"test_{name}.py").write_text(CRASH.format(1))
+    assert " 6 failed, 20 passed in " in _run(project)
+
+
+@pytest.mark.process
+def test_a_run_that_stops_at_the_first_failure_does_not_run_the_rest_of_its_shares(project: Path) -> None:
+    (project / "tests" / "test_a_fails.py").write_text("def test_fails(): assert False")
+    for number in range(6):
+        many = "import pytest\n@pytest.mark.parametrize('n', range(60))\ndef test_many(n): pass"
+        (project / "tests" / f"test_many_{number}.py").write_text(many)
+    passed = re.search(r" 1 failed, (\d+) passed", _run(project, "-x"))
+    assert passed is None or int(passed[1]) < 300
+
+
+@pytest.mark.process
+def test_fewer_processes_than_asked_for_run_all_tests(project: Path) -> None:
+    assert " 2 passed in " in _run(project, "--maxprocesses", "1")
+
+
+@pytest.mark.process
 def test_processes_that_do_not_collect_the_same_pool_are_an_error(project: Path) -> None:
     (project / "tests" / POOLED).mkdir()
     file = project / "tests" / POOLED / "test_differs.py"
@@ -120,7 +144,7 @@ def test_processes_that_do_not_collect_the_same_pool_are_an_error(project: Path)
 def test_shares_are_by_the_cpu_time_of_earlier_runs(project: Path) -> None:
     (project / "tests" / "test_computes.py").write_text("def test_computes(): sum(range(3_000_000))")
     assert " 3 passed in " in _run(project)
-    seconds = json.loads((project / ".pytest_cache/v/durable_host/seconds_of_files/all").read_text())
+    seconds = json.loads((project / ".pytest_cache/v/durable_host/seconds/all").read_text())
     assert seconds["tests/test_computes.py"] > seconds["tests/test_whole.py"]
 
 
@@ -128,7 +152,7 @@ def test_the_table_has_no_files_that_are_gone(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(shares, "_CHECKED_IN", tmp_path / "table.json")
     (tmp_path / "test_here.py").touch()
-    cache = tmp_path / ".pytest_cache" / "v" / "durable_host" / "seconds_of_files" / "unit"
+    cache = tmp_path / ".pytest_cache" / "v" / "durable_host" / "seconds" / "unit"
     cache.parent.mkdir(parents=True)
     cache.write_text('{"test_here.py": 2.04, "test_gone.py": 3, "test_short.py": 0.01}')
     (tmp_path / "test_short.py").touch()

@@ -27,7 +27,7 @@ LONGEST_FIRST = (
     "oracle", "faults", "storage_simulation", "docs", "app", "dashboard", "node", "testing", "reference", "cli",
     "invocation", "taskhub", "sample", "runtime", "bindings", "simulation",
 )  # fmt: skip
-"""Folders whose files take longest. They begin first, so that no long file is left over at the end."""
+"""Folders whose files take longest. They begin first in a share and in the pool, so that no long file is left over."""
 
 _TESTS = Path(__file__).parent
 _STARTS = frozenset({"subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty", "os.spawn"})
