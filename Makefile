@@ -51,7 +51,7 @@ TESTS ?= tests
 
 coverage: install
 	rm -rf build/coverage && mkdir -p build/coverage
-	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -o timeout=300 $(TESTS); tests=$$?; \
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist each -o timeout=300 $(TESTS); tests=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report && exit $$tests
 
 check: install

@@ -23,7 +23,7 @@ def pytest_configure(config):
     if hasattr(config, "workerinput"):
         plugins = [BatchedMessages(config), SecondsOfFiles(config), EndsAtOnce()]
     else:
-        plugins = [DeadProcesses()] + ([Shares(config)] if config.option.dist == "each" else [])
+        plugins = [DeadProcesses(), Shares(config)]
     for plugin in plugins:
         config.pluginmanager.register(plugin)
 
@@ -44,7 +44,7 @@ def write_project(folder: Path) -> Path:
     return folder
 
 
-def run_in_parallel(folder: Path, *arguments: str, dist: str = "each") -> subprocess.CompletedProcess[str]:
+def run_in_parallel(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the tests of the project in two processes."""
     without = [argument for plugin in _PLUGINS for argument in ("-p", f"no:{plugin}")]
     command = [
@@ -54,8 +54,7 @@ def run_in_parallel(folder: Path, *arguments: str, dist: str = "each") -> subpro
         "-n",
         "2",
         "--dist",
-        dist,
-        "--no-loadscope-reorder",
+        "each",
         *without,
         *arguments,
     ]
