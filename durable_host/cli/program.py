@@ -83,6 +83,12 @@ class Program(LazyGroup):
             return "version", click.Command("version", callback=lambda: click.echo(durable_host.__version__)), []
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:  # click would write an empty line, even with --output json
+            raise click.Abort from None
+
 
 @click.group(
     cls=Program,
@@ -154,7 +160,8 @@ def main(argv: Sequence[str] | None = None, *, text_errors: bool = False) -> int
     except click.ClickException as error:
         return command_failure.report_usage(error, is_json=is_json())
     except (KeyboardInterrupt, click.Abort):
-        click.echo(err=True)  # ends the line with ^C or the prompt
+        if not is_json():
+            click.echo(err=True)  # ends the line with ^C or the prompt
         return EXIT_INTERRUPTED
     except HostError as error:
         return command_failure.report(error, debug=debug, is_json=is_json())

@@ -252,6 +252,12 @@ def test_with_json_output_an_unexpected_failure_is_a_json_object(host: Recorded,
         (["durable", "get-history", "--output=json"], "Missing option '--id'"),
         (["host", "start", "stray", "--output", "json"], "unexpected extra argument"),
         (["run", "--output", "json"], "Missing argument 'NAME'"),
+        (["run", "--output", "text", "--output=json"], "Missing argument 'NAME'"),
+        (["zzz", "--output", "json"], "unknown command 'zzz'"),
+        (["durable", "zzz", "--output", "json"], "unknown command 'zzz'"),
+        (["azure", "login", "--output=json"], "manages resources in Azure"),
+        (["--stray", "run", "--output", "json"], "No such option '--stray'"),
+        (["durable", "--stray", "get-instances", "--output", "json"], "No such option '--stray'"),
     ],
 )
 def test_with_json_output_a_mistake_in_the_command_line_is_a_json_object(
@@ -262,6 +268,21 @@ def test_with_json_output_a_mistake_in_the_command_line_is_a_json_object(
     assert (error["code"], error["cause"]) == ("DH1010", None)
     assert message in error["message"]
     assert error["remedy"].endswith(" --help' shows the usage.")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "--output", "json", "--output", "text"],
+        ["run", "--output=json", "--output=text"],
+        ["zzz", "--output", "json", "--output=text"],
+        ["zzz", "--", "--output", "json"],
+        ["zzz", "json"],
+    ],
+)
+def test_without_json_output_at_the_end_a_mistake_is_text(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith("Error: ")
 
 
 @pytest.mark.parametrize(
@@ -327,6 +348,18 @@ def test_interrupted_question_ends_with_130(
     monkeypatch.setattr("click.termui.visible_prompt_func", interrupted)
     assert main(["init"]) == 130
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("output", "shown"), [("text", "\n"), ("json", "")])
+def test_an_interrupt_ends_the_line_unless_the_output_is_json(
+    output: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("durable_host.cli.run.request_host", interrupted)
+    assert main(["run", "hello", "--port", "1", "--output", output]) == 130
+    assert capsys.readouterr().err == shown
 
 
 def test_host_that_is_interrupted_while_it_starts_was_stopped_on_request(host: Recorded):
