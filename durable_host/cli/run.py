@@ -78,7 +78,7 @@ def _text(content: str | None, path: str | None) -> str:
 
 
 def _invoke(address: Address, name: str, text: str, key: str | None) -> dict[str, Any]:
-    """The outcome that the host returns. Raises HostNotRunning, RunRefused."""
+    """The outcome that the host returns. Raises HostNotRunning, AnswerIncomplete, RunRefused."""
     request_host(address, "GET", "/admin/host/ping", answers_within=_ANSWERS_WITHIN)  # a function may take hours
     status, answer = request_host(address, "POST", f"/admin/functions/{quote(name, safe='')}?wait=true", key, text)
     if status == 200 and isinstance(answer, dict) and "status" in answer:

@@ -23,6 +23,12 @@ class HostNotRunning(HostError):
     code = "DH3021"
 
 
+class AnswerIncomplete(HostError):
+    """The answer to a manual run is too long, takes too long or breaks off. The function may have run."""
+
+    code = "DH3023"
+
+
 class Address(NamedTuple):
     """Where the host listens."""
 
@@ -47,16 +53,18 @@ def request_host(
     *,
     answers_within: float | None = None,
 ) -> tuple[int, Any]:
-    """The status and the body: its parsed JSON, or its text. Raises HostNotRunning.
+    """The status and the body: its parsed JSON, or its text. Raises HostNotRunning, AnswerIncomplete.
 
     `text` becomes the input of a manual invocation. `answers_within` limits the time to the end of the answer, in
     seconds. None is for a function that may run for any time: the answer must have ended 30 s after its beginning.
+    Only then AnswerIncomplete is raised.
     """
     headers = {"x-functions-key": key} if key else {}
     body = None
     if text is not None:
         body = json.dumps({"input": text}).encode()
         headers["Content-Type"] = "application/json"
+    has_begun = False
     connection = http.client.HTTPConnection(address.host, address.port, timeout=answers_within or _CONNECTS_WITHIN)
     try:
         connection.connect()
@@ -64,13 +72,20 @@ def request_host(
         until = time.monotonic() + (answers_within or _TAKEN_WITHIN)
         done_in_time(connection.sock, until, lambda: connection.request(method, path, body, headers))
         if answers_within is None:
-            connection.sock.recv(1, socket.MSG_PEEK)
+            has_begun = bool(connection.sock.recv(1, socket.MSG_PEEK))
             until = time.monotonic() + _TAKEN_WITHIN
         status, content = done_in_time(connection.sock, until, lambda: _answer(connection))
     except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last for an odd host name
+        cause = str(error) or type(error).__name__
+        if has_begun:
+            raise AnswerIncomplete(
+                f"The answer of the host at {address} cannot be read to its end.",
+                cause=cause,
+                remedy="The function may have run: look at the output of the host before you run it again.",
+            ) from error
         raise HostNotRunning(
             f"No host answers at {address}.",
-            cause=str(error) or type(error).__name__,
+            cause=cause,
             remedy="Start it with 'func start', or name its port with --port.",
         ) from error
     finally:
