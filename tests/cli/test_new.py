@@ -217,3 +217,24 @@ def test_templates_are_listed(func: Func):
     assert outcome.out.startswith("Python Templates:\n  HTTP trigger\n")
     assert "ServiceBus Queue trigger" in outcome.out
     assert func("templates", "list", "-l", "java").code == 2
+
+
+@pytest.mark.parametrize("template", ["orchestrator", "human interaction"])
+def test_a_name_that_is_too_long_for_the_other_functions_of_the_template_is_refused(
+    func: Func, app: Path, template: str
+):
+    before = sorted(app.rglob("*"))
+    outcome = func("new", "-t", f"Durable Functions {template}", "-n", "W" * 127)
+    assert outcome.code == 2
+    assert "is not a valid function name" in outcome.err
+    assert sorted(app.rglob("*")) == before
+
+
+def test_a_v1_orchestrator_is_not_written_if_the_name_of_its_activity_is_too_long(func: Func, folder: Path):
+    func("init", "--python", "--model", "V1")
+    before = sorted(folder.rglob("*"))
+    outcome = func("new", "-t", "Durable Functions orchestrator", "-n", "W" * 124)
+    assert outcome.code == 2
+    assert f'"{"W" * 124}_step" is not a valid function name' in outcome.err
+    assert sorted(folder.rglob("*")) == before
+    assert func("new", "-t", "Durable Functions orchestrator", "-n", "W" * 123).code == 0

@@ -134,3 +134,14 @@ def test_the_templates_of_dotnet_apps_are_listed(func: Func, app: Path) -> None:
     assert outcome.out.startswith("C# Templates:\n  HTTP trigger\n")
     assert "CosmosDB" not in outcome.out
     assert outcome.out == func("templates", "list", "-l", "c#").out
+
+
+@pytest.mark.parametrize("template", ["orchestrator", "human interaction"])
+def test_a_name_that_is_too_long_for_the_other_functions_of_the_template_is_refused(
+    func: Func, app: Path, template: str
+) -> None:
+    before = sorted(app.rglob("*"))
+    outcome = func("new", "-t", f"Durable Functions {template}", "-n", "W" * 127, "--script-root", str(app))
+    assert outcome.code == 2
+    assert "is not a valid function name" in outcome.err
+    assert sorted(app.rglob("*")) == before

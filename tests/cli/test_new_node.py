@@ -159,3 +159,14 @@ def test_templates_are_listed_with_the_names_of_the_reference(func: Func, langua
     assert outcome.out.startswith(f"{title} Templates:\n  HTTP trigger\n  Timer trigger\n")
     assert "  Azure Queue Storage trigger\n" in outcome.out
     assert "V1" not in outcome.out
+
+
+@pytest.mark.parametrize("template", ["orchestrator", "human interaction"])
+def test_a_name_that_is_too_long_for_the_other_functions_of_the_template_is_refused(
+    func: Func, app: Path, template: str
+):
+    before = sorted(app.rglob("*"))
+    outcome = func("new", "-t", f"Durable Functions {template}", "-n", "W" * 127)
+    assert outcome.code == 2
+    assert "is not a valid function name" in outcome.err
+    assert sorted(app.rglob("*")) == before

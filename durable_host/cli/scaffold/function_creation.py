@@ -1,6 +1,7 @@
 """Adds a function from a template to an app of any programming model."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from string import Template as Text
@@ -23,6 +24,15 @@ _DURABLE_SDK: Mapping[Model, str] = {
     "V2": "# Tested with 1.2.9 and 1.7.0, and with 2.0.0rc3 on Python 3.13.\nazure-functions-durable>=1.2.9,<3\n",
 }
 """The lines for the durable SDK in requirements.txt, by programming model."""
+_TEXTS: Mapping[Model, str] = {
+    "V1": "v1/{}/__init__.py",
+    "V2": "v2/{}.py",
+    "V4": "node/{}.js",
+    "isolated": "dotnet/{}.cs",
+}
+"""The code of a template, by programming model."""
+_DERIVED_NAME = re.compile(r"""(?:["']|def )(?:\$|%%)\{name\}(\w+)""")
+_LONGEST_NAME = 128
 _ORCHESTRATOR = "durable_orchestrator"
 _ACTIVITY = "durable_activity"
 
@@ -42,6 +52,7 @@ class Target(msgspec.Struct, frozen=True):
 
 def create(target: Target, template: FunctionTemplate, name: str, values: Mapping[str, str], report: Report) -> None:
     """Write the function. Raises UsageError or ConfigurationError before anything is written."""
+    _check_derived_names(target.model, template, name)
     values = _complete(target.model, template, name, values)
     if target.model == "isolated":
         dotnet_creation.create(target.root, template, name, values, report)
@@ -69,6 +80,18 @@ def _complete(model: Model, template: FunctionTemplate, name: str, values: Mappi
     level = complete.get("auth_level", "function")
     complete |= {"auth_level": level.upper(), "auth_level_lower": level.lower()}
     return {**complete, "name": name, "activity_name": f"{name}_step"}
+
+
+def _check_derived_names(model: Model, template: FunctionTemplate, name: str) -> None:
+    """Refuse a name if other functions of the template, which begin with it, had names that the host refuses."""
+    endings = _DERIVED_NAME.findall(rendering.read(_TEXTS[model].format(template.key)))
+    longest = max((name + ending for ending in endings), key=len, default=name)
+    if len(longest) > _LONGEST_NAME:
+        raise UsageError(
+            f'"{longest}" is not a valid function name.',
+            cause=f"The template also adds this function, and a name has at most {_LONGEST_NAME} characters.",
+            remedy="Choose a shorter name with --name.",
+        )
 
 
 def _append_to_app(target: Target, template: FunctionTemplate, values: Mapping[str, str], report: Report) -> None:
