@@ -74,7 +74,7 @@ def plain_listing(functions: tuple[FunctionLine, ...], coloured: bool = False) -
 
 
 def compact_listing(functions: tuple[FunctionLine, ...], coloured: bool = False, width: int | None = None) -> str:
-    """One line per function, in columns. If the last column does not fit into `width`, it is on a line of its own."""
+    """One line per function, in columns. If the last column does not fit into `width`, it is on lines of its own."""
     served, unserved, disabled = _groups(functions)
     if not functions:
         return painted("No functions were found.", YELLOW, coloured) + "\n"
@@ -86,11 +86,14 @@ def compact_listing(functions: tuple[FunctionLine, ...], coloured: bool = False,
         name = painted(f"{function.name:{names}}", CYAN, coloured)
         tail, codes = _tail(function), GREEN if function.reason is None and not function.disabled else YELLOW
         kind = _kind(function)
-        if width is None or len(f"  {function.name:{names}}  {kind:{kinds}}  {tail}") <= width or not tail:
+        ends = tail.splitlines()
+        length = len(f"  {function.name:{names}}  {kind:{kinds}}  {tail}")
+        if width is None or not tail or (len(ends) == 1 and length <= width):
             lines.append(f"  {name}  {kind:{kinds}}  {painted(tail, codes, coloured)}".rstrip())
             continue
         lines.append(f"  {name}  {kind}")
-        lines += [_INDENT + painted(line, codes, coloured) for line in broken_lines(tail, width - len(_INDENT))]
+        broken = [line for end in ends for line in broken_lines(end, width - len(_INDENT))]
+        lines += [_INDENT + painted(line, codes, coloured) for line in broken]
     return "\n".join(lines) + "\n"
 
 

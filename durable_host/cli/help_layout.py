@@ -1,6 +1,7 @@
 """Help that fits into the terminal: click wraps its paragraphs, this module wraps examples and tables in them."""
 
 import re
+import sys
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,6 +11,7 @@ from durable_host.cli.line_width import broken_lines
 
 _VERBATIM: Final = "\b"
 _WORD: Final = re.compile(r"""(?:"[^"]*"|'[^']*'|\S)+""")
+_QUOTED: Final = re.compile(r"""(?<!\w)(?:"[^"]*"|'[^']*')""")
 _COLUMN: Final = re.compile(r"\S {2,}(?=\S)")
 _CONTINUED: Final = " \\"
 _DEEPER: Final = "    "
@@ -37,16 +39,18 @@ class HelpContext(click.Context):
 def fitted(line: str, width: int) -> list[str]:
     """The line in parts of at most `width` characters, unless a word is longer.
 
-    A command continues after a backslash, so that it can be copied.
+    A command continues after a backslash, so that it can be copied. On Windows it stays whole: its shells have no
+    such sign in common.
     """
     if len(line) <= width:
         return [line]
     body = line.lstrip()
     indent = line[: len(line) - len(body)]
-    if (column := _COLUMN.search(body)) is not None:
+    without_quotes = _QUOTED.sub(lambda quoted: "x" * len(quoted[0]), body)
+    if (column := _COLUMN.search(without_quotes)) is not None:
         return _row(indent, body[: column.start() + 1], body[column.start() + 1 :], width)
     if body.startswith("func "):
-        return list(_command(indent, body, width))
+        return [line] if sys.platform == "win32" else list(_command(indent, body, width))
     return broken_lines(body, width, indent, indent)
 
 

@@ -1,6 +1,7 @@
 """Help and tables fit into the terminal."""
 
 import shlex
+import sys
 from collections.abc import Iterator
 
 import click
@@ -26,8 +27,9 @@ def _commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tu
 
 
 def _too_long(text: str, width: int) -> list[str]:
-    """Lines that are longer, unless they are one word, which has to stay whole."""
-    return [line for line in text.splitlines() if len(line) > width and " " in line.strip()]
+    """Lines that are longer, unless they have to stay whole: one word, or a command on Windows."""
+    lines = [line for line in text.splitlines() if len(line) > width and " " in line.strip()]
+    return [line for line in lines if not (sys.platform == "win32" and line.lstrip().startswith("func "))]
 
 
 @pytest.mark.parametrize("columns", [60, 80])
@@ -52,13 +54,28 @@ def test_a_tiny_terminal_gets_the_help_too(func: Func, columns: int, monkeypatch
         "func durable start-new --function-name HelloWorld --id hello-1 --input @input.json",
         """func run Approval --content '{"instanceId": "42", "approved": true}' --output json""",
         "func new --template 'Durable Functions human interaction' --name Approval",
+        """func run Approval --content '{"instanceId":  "42"}' --output json""",
     ],
 )
 @pytest.mark.parametrize("width", [24, 40, 58])
-def test_an_example_can_be_copied_whatever_the_width(command: str, width: int):
+def test_an_example_can_be_copied_whatever_the_width(command: str, width: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "platform", "linux")
     shown = "\n".join(fitted(f"    {command}", width))
     assert len(shown.splitlines()) > 1
     assert shlex.split(shown.replace("\\\n", "")) == shlex.split(command)
+
+
+def test_an_example_is_whole_on_windows_whose_shells_do_not_continue_lines(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    command = "  func new --template 'HTTP trigger' --name Approval"
+    assert fitted(command, 24) == [command]
+
+
+def test_spaces_in_quotes_are_no_column():
+    assert fitted("Set it to 'a  b' if the app's own value is empty", 24) == [
+        "Set it to 'a  b' if the",
+        "app's own value is empty",
+    ]
 
 
 def test_rows_of_a_table_continue_in_their_column():
@@ -90,6 +107,19 @@ def test_the_list_of_functions_fits():
         "  telemetry            eventHubTrigger",
         "    (not served: this host has no 'eventHubTrigger'; it runs",
         "    in Azure)",
+    ]
+
+
+def test_a_reason_of_several_lines_keeps_them():
+    reason = "ModuleNotFoundError: No module named 'shop'\n  File function_app.py, line 3\n    import shop"
+    functions = (FunctionLine(name="order", kind="httpTrigger", reason=reason, failed_to_load=True),)
+    assert banner.compact_listing(functions, width=60).splitlines() == [
+        "Functions",
+        "  order  httpTrigger",
+        "    (does not load: ModuleNotFoundError: No module named",
+        "    'shop'",
+        "      File function_app.py, line 3",
+        "        import shop)",
     ]
 
 
