@@ -258,3 +258,14 @@ def test_clients_see_the_same_in_memory_and_in_azurite(
     calls(memory, modelled.of, tag)
     different = [(mine, azurite) for mine, azurite in zip(modelled.lines, real.lines, strict=True) if mine != azurite]
     assert different == []
+
+
+@pytest.mark.parametrize("token", ["x", "/w==", "ü"], ids=["not Base64", "not UTF-8", "not ASCII"])
+def test_a_page_token_that_is_none_is_refused(memory: str, token: str) -> None:
+    with TableServiceClient.from_connection_string(memory) as service:
+        table = service.create_table_if_not_exists("Pages")
+        keys: Any = {"PartitionKey": token, "RowKey": token}
+        pages = table.list_entities().by_page(continuation_token=keys)
+        with pytest.raises(HttpResponseError) as refusal:
+            next(pages)
+    assert (refusal.value.status_code, getattr(refusal.value, "error_code", None)) == (400, "InvalidInput")

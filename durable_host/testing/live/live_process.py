@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any, Final
@@ -106,7 +107,8 @@ class LiveProcess:
 
     def _read_line(self, _level: str, message: str) -> None:
         if self._is_stopping and message.startswith(WAITING):
-            print(f"The live app is being closed. {message}", file=sys.stderr, flush=True)
+            with suppress(OSError, ValueError):  # This thread has to read on even if stderr is closed.
+                print(f"The live app is being closed. {message}", file=sys.stderr, flush=True)
 
 
 def _arguments(root: Path, python: Path | None) -> Sequence[str]:

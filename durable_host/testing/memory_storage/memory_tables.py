@@ -252,7 +252,10 @@ def _header_of_key(key: str) -> str:
 
 
 def _key_of_header(text: str) -> str:
-    return base64.b64decode(text).decode()
+    try:
+        return base64.b64decode(text).decode()
+    except ValueError:  # not Base64, or not UTF-8
+        raise RequestRefused(400, "InvalidInput") from None
 
 
 def _predicate(text: str | None) -> Callable[[Row], bool] | None:
