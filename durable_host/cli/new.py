@@ -45,9 +45,9 @@ _HELP: Final = {
 HELP: Final = """Add a function to the app, from a template.
 
 The function is added to the end of function_app.py, to a blueprint with --file, or, in an app of the V1 model, to a new
-folder. In a Node.js app it is a file in src/functions, in TypeScript if the app has a tsconfig.json; in a .NET app it
-is a file in C# next to the project. The command prompts for missing options, or uses their defaults if there is no
-terminal.
+folder, with another one for the activity of an orchestrator. In a Node.js app it is a file in src/functions, in
+TypeScript if the app has a tsconfig.json; in a .NET app it is a file in C# next to the project. The command prompts
+for missing options, or uses their defaults if there is no terminal.
 
 \b
 Examples:

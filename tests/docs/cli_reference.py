@@ -65,8 +65,8 @@ without it: `curl localhost:7071/admin/host/systemkeys/_master` shows the master
 environments, caches, folders named `test` or `tests`, and names that begin with a dot. Running calls finish with the
 old code. If the new code does not load, the old code keeps running.
 
-**Stopping.** Ctrl+C gives running functions some seconds to finish. The host stops after ten seconds at the latest. A
-second Ctrl+C stops it immediately. After a second it names the functions that it waits for. SIGTERM is the same as
+**Stopping.** Ctrl+C gives running functions some seconds to finish. After one second the host names the functions that
+it waits for. It stops after ten seconds at the latest. A second Ctrl+C stops it immediately. SIGTERM is the same as
 Ctrl+C.
 
 """,
