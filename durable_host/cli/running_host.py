@@ -72,6 +72,7 @@ def request_host(
         until = time.monotonic() + (answers_within or _TAKEN_WITHIN)
         done_in_time(connection.sock, until, lambda: connection.request(method, path, body, headers))
         if answers_within is None:
+            connection.sock.settimeout(None)
             has_begun = bool(connection.sock.recv(1, socket.MSG_PEEK))
             until = time.monotonic() + _TAKEN_WITHIN
         status, content = done_in_time(connection.sock, until, lambda: _answer(connection))
