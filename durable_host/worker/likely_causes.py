@@ -53,7 +53,7 @@ def likely_cause(
     """One sentence about the cause and the place; None if the error is clear.
 
     `function` is the user's; `kind` is `orchestrator`, `entity` or `function`. `event` is the external event that the
-    SDK was reading.
+    SDK was reading, whose data are not JSON.
     """
     if kind == "orchestrator" and _is_failed_call(error):
         return None

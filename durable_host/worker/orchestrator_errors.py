@@ -5,6 +5,7 @@ Some of this is only in the SDK's frames of the traceback: what the code returne
 
 from __future__ import annotations
 
+import json
 from types import FrameType
 from typing import Any
 
@@ -36,11 +37,21 @@ def describe(error: BaseException, function: Any) -> dict[str, Any]:
 
 
 def _event_read(frames: dict[str, FrameType]) -> str | None:
-    """The name of the external event whose data the 1.x SDK was reading, if it was reading any."""
+    """The name of the external event whose data the 1.x SDK was reading, if they are not JSON.
+
+    The SDK also makes custom objects of JSON there, with code of the app, which has errors of its own.
+    """
     reading = frames.get("parse_history_event")
     event = None if reading is None else reading.f_locals.get("directive_result")
-    is_event = getattr(event, "event_type", None) == _EVENT_RAISED
-    return str(getattr(event, "Name", "")) if is_event else None
+    if getattr(event, "event_type", None) != _EVENT_RAISED:
+        return None
+    try:
+        json.loads(getattr(event, "Input", None) or "")
+    except json.JSONDecodeError:
+        return str(getattr(event, "Name", ""))
+    except (TypeError, RecursionError):
+        pass
+    return None
 
 
 def _frames(error: BaseException) -> dict[str, FrameType]:

@@ -86,6 +86,26 @@ def test_text_that_the_code_itself_cannot_parse_is_not_blamed_on_the_event(mode:
     assert (failure["type"], failure["hint"]) == ("JSONDecodeError", None)
 
 
+class Order:
+    """Its data are JSON text of its own, inside the text of the event."""
+
+    @staticmethod
+    def to_json(order: "Order") -> str:
+        return "{}"
+
+    @staticmethod
+    def from_json(data: str) -> "Order":
+        json.loads(data)
+        return Order()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_json_that_the_apps_from_json_cannot_read_is_not_blamed_on_the_sender(mode: str) -> None:
+    data = json.dumps({"__class__": "Order", "__module__": Order.__module__, "__data__": "notjson"})
+    failure = told(waits, mode, None, {"EventType": 15, "Name": "Approval", "Input": data})
+    assert (failure["type"], failure["hint"]) == ("JSONDecodeError", None)
+
+
 def subscript(context):
     result = context.call_activity("A")
     return result["a"]
