@@ -22,7 +22,6 @@ from .open_timers import OpenTimers
 from .orchestrator_errors import describe
 from .places import position_of
 from .sdk_speedups import executor_factory, speed_up_strict_mode, speed_up_timestamps
-from .sdk_warnings import leave_out_early_events
 from .timer_notes import TimerNotes
 from .witness import Witness
 
@@ -294,5 +293,4 @@ def _new_executor(executor_type: Any) -> Any:
         factory = _factories[executor_type] = executor_factory(executor_type)
         speed_up_timestamps()
         speed_up_strict_mode()
-        leave_out_early_events()
     return factory()

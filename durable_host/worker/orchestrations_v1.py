@@ -32,6 +32,7 @@ from .live_orchestration import LiveOrchestration, UserBodyFailed
 from .live_sessions import SESSION_LIMIT, LiveSessions
 from .one_shot import replay
 from .orchestrator_errors import describe
+from .sdk_warnings import leave_out_early_events
 
 Function = Callable[..., Any]
 REPLAYED, QUESTIONED = "replayed", "questioned"
@@ -73,6 +74,7 @@ class OrchestrationSessions:
 
     def _begin(self, request: dict[str, Any], function: Function, key: str) -> dict[str, Any]:
         payload: str = request["payload"]
+        leave_out_early_events()
         try:
             session = LiveOrchestration(function, payload)
             if request.get("once"):

@@ -14,16 +14,23 @@ from typing import Any
 
 from .drivable import EXECUTOR_MODULE
 
-_OF_AN_EVENT = re.compile(r"Potential duplicate Task completion for TaskId: (?!\d+$)", re.DOTALL)
-"""Tasks of other kinds have numbers. Their completions should never come early or twice."""
+_GUID = r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+_OF_AN_EVENT = re.compile(rf"Potential duplicate Task completion for TaskId: (?!(?:\d+|{_GUID})\Z)")
+"""Calls of entities have GUIDs, other tasks numbers. Their completions should never come early or twice.
+
+So the warning stays for an event whose name is a number or a GUID.
+"""
 
 
 class _Warnings:
     """The module `warnings` as the SDK's executor uses it."""
 
-    def warn(self, message: Any, *arguments: Any, **options: Any) -> None:
+    def warn(
+        self, message: Any, category: type[Warning] | None = None, stacklevel: int = 1, *more: Any, **options: Any
+    ) -> None:
         if not (isinstance(message, str) and _OF_AN_EVENT.match(message)):
-            warnings.warn(message, *arguments, **{"stacklevel": 2, **options})
+            # This method is one more call between the caller and the module.
+            warnings.warn(message, category, max(stacklevel, 1) + 1, *more, **options)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(warnings, name)
@@ -31,6 +38,9 @@ class _Warnings:
 
 def leave_out_early_events() -> None:
     """Make the SDK accept events before their waits without that warning. Its other warnings stay."""
-    executors: Any = import_module(EXECUTOR_MODULE)
+    try:
+        executors: Any = import_module(EXECUTOR_MODULE)
+    except (ImportError, AttributeError):  # an SDK of another form
+        return
     if getattr(executors, "warnings", None) is warnings:
         executors.warnings = _Warnings()

@@ -1,12 +1,16 @@
 """The SDK's warning about early events is left out; its other warnings are not."""
 
+import functools
+import json
 import warnings
 from importlib import import_module
 from typing import Any
 
+import azure.durable_functions as df
 import pytest
 
 from durable_host.worker.drivable import EXECUTOR_MODULE
+from durable_host.worker.orchestrations_v1 import OrchestrationSessions
 from durable_host.worker.sdk_warnings import leave_out_early_events
 
 
@@ -43,6 +47,47 @@ def test_the_completion_of_an_unknown_task_is_shown(executors: Any) -> None:
     assert shown == ["Potential duplicate Task completion for TaskId: 7"]
 
 
+@pytest.mark.parametrize("name", ["7", "9e952959-5e33-4daf-827f-2fa12937b875", "9E952959-5E33-4DAF-827F-2FA12937B875"])
+def test_an_event_that_may_be_the_response_of_an_entity_is_shown(executors: Any, name: str) -> None:
+    shown = completed(executors, {"Name": name, "Input": "1"}, "Name")
+    assert shown == [f"Potential duplicate Task completion for TaskId: {name}"]
+
+
+def collects_late(context: Any) -> Any:
+    yield context.call_activity("work")
+    return (yield context.wait_for_external_event("approval"))
+
+
+@pytest.mark.parametrize("is_driven", [True, False])
+def test_an_early_event_of_the_first_run_is_no_duplicate(monkeypatch: pytest.MonkeyPatch, is_driven: bool) -> None:
+    monkeypatch.setattr(import_module(EXECUTOR_MODULE), "warnings", warnings)
+    made = df.Orchestrator.create(collects_late)
+    common = {"EventId": -1, "IsPlayed": False, "Timestamp": "2024-01-01T00:00:00Z"}
+    events = [
+        {"EventType": 12},
+        {"EventType": 0, "Name": "f", "Version": "", "Input": None},
+        {"EventType": 15, "Name": "approval", "Input": "1"},
+    ]
+    payload = {
+        "history": [{**common, **event} for event in events],
+        "input": None,
+        "instanceId": "i",
+        "isReplaying": False,
+        "parentInstanceId": None,
+        "upperSchemaVersion": 1,
+        "upperSchemaVersionNew": 2,
+        "longRunningTimerIntervalDuration": "3.00:00:00",
+        "maximumShortTimerDuration": "6.00:00:00",
+        "defaultHttpAsyncRequestSleepTimeMillseconds": 30000,
+    }
+    request = {"key": "k", "until": 3, "newFrom": 0, "payload": json.dumps(payload)}
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        answer = OrchestrationSessions().handle(request, made if is_driven else functools.partial(made))
+    assert "work" in answer["state"]
+    assert [str(one.message) for one in shown] == []
+
+
 def test_other_warnings_name_the_place_in_the_sdk(executors: Any) -> None:
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
@@ -50,3 +95,23 @@ def test_other_warnings_name_the_place_in_the_sdk(executors: Any) -> None:
     (one,) = shown
     assert (str(one.message), one.category, one.filename) == ("Something else.", DeprecationWarning, __file__)
     assert executors.warnings.catch_warnings is warnings.catch_warnings
+
+
+@pytest.mark.parametrize("stacklevel", [-1, 0, 1, 2, 3])
+@pytest.mark.parametrize("is_positional", [True, False])
+def test_a_given_stack_level_names_the_same_line_as_without_the_host(
+    executors: Any, stacklevel: int, is_positional: bool
+) -> None:
+    def tell(module: Any) -> None:
+        if is_positional:
+            module.warn("Something else.", UserWarning, stacklevel)
+        else:
+            module.warn("Something else.", stacklevel=stacklevel)
+
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        for module in (warnings, executors.warnings):
+            tell(module)
+    without, with_host = shown
+    assert (with_host.filename, with_host.lineno) == (without.filename, without.lineno)
+    assert with_host.category is without.category
