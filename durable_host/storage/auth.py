@@ -157,7 +157,11 @@ class Token:
 def authorization(connection: Connection, *, tables: bool, token: Token | None) -> Authorization:
     """The authorization for one service of `connection`. `token` is used for connections without key or SAS."""
     if connection.account_key:
-        return (TableSharedKey if tables else SharedKey)(connection.account_name, connection.account_key)
+        try:
+            return (TableSharedKey if tables else SharedKey)(connection.account_name, connection.account_key)
+        except AccessDenied as error:
+            error.setting = connection.setting
+            raise
     if connection.sas:
         return SharedAccessSignature(connection.sas)
     if token is None:

@@ -199,9 +199,13 @@ class HttpChannel:
     ) -> dict[str, str]:
         """A copy of `headers` with the authorization, which expires: each attempt needs its own."""
         signed = dict(headers) if headers else {}
-        if not self._authorization.is_ready():
-            await self._authorization.prepare()
-        self._authorization.authorize(method, path, query, signed, length)
+        try:
+            if not self._authorization.is_ready():
+                await self._authorization.prepare()
+            self._authorization.authorize(method, path, query, signed, length)
+        except StorageError as error:
+            error.setting = self._setting
+            raise
         return signed
 
     def error(self, reply: StorageResponse, path: str) -> StorageError:

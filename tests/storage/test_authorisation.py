@@ -62,9 +62,10 @@ async def test_a_wrong_key_is_access_denied_and_not_shown(azurite: Connection) -
 
 
 async def test_a_key_that_is_not_base64_is_refused_at_once(azurite: Connection) -> None:
-    async with StorageAccount(msgspec.structs.replace(azurite, account_key="not base64!")) as account:
-        with pytest.raises(AccessDenied, match="base64"):
-            _ = account.queues
+    async with StorageAccount(msgspec.structs.replace(azurite, account_key="not base64!", setting="Other")) as account:
+        for service in ("queues", "tables", "blobs"):
+            with pytest.raises(AccessDenied, match=r"base64 .* behind 'Other'\."):
+                getattr(account, service)
 
 
 async def test_a_bad_signature_is_not_shown(azurite: Connection, caplog: pytest.LogCaptureFixture) -> None:
@@ -130,9 +131,9 @@ async def test_a_credential_that_gives_no_token_is_access_denied() -> None:
         async def get_token(self, *scopes: str) -> Any:
             raise RuntimeError("not signed in")
 
-    connection = Connection("account", queue_endpoint="https://127.0.0.1:1")
+    connection = Connection("account", queue_endpoint="https://127.0.0.1:1", setting="Other")
     async with StorageAccount(connection, credential=Broken()) as account:
-        with pytest.raises(AccessDenied, match="not signed in"):
+        with pytest.raises(AccessDenied, match=r"not signed in .* behind 'Other'\."):
             await account.queues.list()
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from durable_host.web.keys import FileKeys, KeyRing, KeysUnavailable
+from durable_host.config.connection import Connection
+from durable_host.storage import StorageAccount
+from durable_host.web.keys import BlobKeys, FileKeys, KeyRing, KeysUnavailable
 from durable_host.web.keys.keyring import Grant, Level
 from durable_host.web.keys.records import InvalidKeys, host_document, new_host_keys, new_key, read_function, read_host
 
@@ -110,3 +112,19 @@ async def test_files_are_for_this_user_only_and_broken_ones_are_reported(tmp_pat
         (folder / "host.json").write_text(content)
         with pytest.raises(KeysUnavailable):
             await keys.read("host")
+
+
+async def test_a_refused_access_to_the_keys_has_one_remedy() -> None:
+    class NotSignedIn:
+        async def get_token(self, *scopes: str) -> Any:
+            raise RuntimeError("not signed in")
+
+    connection = Connection("account", blob_endpoint="https://127.0.0.1:1", setting="Mine")
+    async with StorageAccount(connection, credential=NotSignedIn()) as account:
+        keys = BlobKeys(account.blobs, "host-id")
+        for attempt in (keys.read("host"), keys.write("host", {})):
+            with pytest.raises(KeysUnavailable) as failure:
+                await attempt
+            assert "not signed in" in (failure.value.cause or "")
+            assert "Check" not in (failure.value.cause or ""), "the remedy says it"
+            assert (failure.value.remedy or "").startswith("Check the account of AzureWebJobsStorage")

@@ -56,7 +56,7 @@ class BlobWebhook:
                     await self._enqueue(message)
         except StorageError as error:
             _log.warning("Blob events cannot be processed now: %s", error)
-            return _refused(503, str(error))
+            return _refused(503, error.reason)
         return web.Response(status=202)
 
 

@@ -147,6 +147,6 @@ def _planted(error: NotPrivate) -> KeysUnavailable:
 def _unavailable(error: Exception) -> KeysUnavailable:
     return KeysUnavailable(
         "The keys of the host cannot be read or written now.",
-        cause=str(error),
+        cause=error.reason if isinstance(error, StorageError) else str(error),
         remedy="Check the account of AzureWebJobsStorage, or set AzureWebJobsSecretStorageType=files.",
     )
