@@ -1,13 +1,16 @@
 """Listing instances."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hub_samples import clock, complete, create, receive, run_first_episode
 
+from durable_host.durable.api.errors import InvalidToken
+from durable_host.durable.api.query_page import query_page
 from durable_host.durable.model.instance import EndedQuery, InstanceQuery
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.port import TaskHub
+from durable_host.durable.taskhub.port import NotAToken, TaskHub
 
 
 async def _all(hub: TaskHub, **wanted) -> list[str]:
@@ -28,11 +31,21 @@ async def test_an_empty_hub_lists_nothing(hub: TaskHub):
     assert page.continuation_token is None
 
 
-@pytest.mark.parametrize("token", ["zzz", "zzzz", "nonsense", "page 2", "1", "YWJj YW", "\u00fc!", "a b c"])
+@pytest.mark.parametrize(
+    "token", ["zzz", "zzzz", "nonsense", "page 2", "1", "YWJj YW", "YWI= YWI=", "\u00fc!", "a b c"]
+)
 async def test_a_continuation_token_that_no_page_had_is_refused(hub: TaskHub, token: str):
     await create(hub, "a")
-    with pytest.raises(ValueError, match="is not a continuation token of this task hub"):
+    with pytest.raises(NotAToken, match="is not a continuation token of this task hub"):
         await hub.query_instances(InstanceQuery(continuation_token=token))
+
+
+async def test_only_the_token_is_blamed_on_the_token(hub: TaskHub):
+    wrong = InstanceQuery(continuation_token="nonsense!")
+    with pytest.raises(InvalidToken, match=r"'nonsense!' is not a continuation token .*'x-ms-continuation-token'"):
+        await query_page(hub, wrong)
+    with suppress(UnicodeEncodeError):  # not for every hub
+        await query_page(hub, InstanceQuery(continuation_token="YWJj", instance_id_prefix="\ud800"))
 
 
 @pytest.mark.parametrize("instance_id", ["a", "ü b", "@counter@x y", "漢字-1", "a\u200bb", "x" * 100])

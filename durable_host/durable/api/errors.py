@@ -23,7 +23,7 @@ class InvalidArgument(ClientError):
 
 
 class InvalidToken(InvalidArgument):
-    """No page of this task hub has ended with this continuation token."""
+    """A text is not a continuation token. One that another task hub has returned may pass as one."""
 
 
 class InvalidInstanceId(InvalidArgument):

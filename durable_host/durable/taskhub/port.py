@@ -382,6 +382,13 @@ class SearchableHub(Protocol):
         ...
 
 
+class NotAToken(ValueError):
+    """The continuation token of a query has not the form of this hub's tokens."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(f"'{token}' is not a continuation token of this task hub.")
+
+
 class UnreadableHistory(Exception):
     """The stored history of an instance cannot be read. The text names instance, row and reason.
 

@@ -3,6 +3,7 @@
 Source: docs/protocol/task-hub-storage-examples.md#row-examples
 """
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from durable_host.durable.model.instance import InstanceQuery, InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure import history_rows, instance_query, instance_rows
 from durable_host.durable.taskhub.azure.history_rows import UnreadableRow
+from durable_host.durable.taskhub.port import NotAToken
 from durable_host.storage.table_codec import read_entity, write_entity
 from durable_host.timestamp import parse
 
@@ -260,8 +262,32 @@ def test_select_list_leaves_out_what_is_not_wanted() -> None:
     assert instance_query.query_selection(InstanceQuery()) is None
 
 
-@pytest.mark.parametrize("continuation", [("YWJj", ""), ("1!8!YWJj", "1!0!"), ("w7wgYQ==", "YQ==")])
+@pytest.mark.parametrize("continuation", [("YWJj", ""), ("1!4!YWJj", "1!0!"), ("w7wgYQ==", "")])
 def test_paging_token_is_partition_and_row_key(continuation: tuple[str, str]) -> None:
     token = instance_query.write_token(continuation)
     assert token == f"{continuation[0]} {continuation[1]}"
     assert instance_query.read_token(token) == continuation
+
+
+def _of_azurite(key: str) -> str:
+    return base64.b64encode(key.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "1!4!x", "1!8!YWJj", "1!8!U21pdGg- 1!4!YWJj", "1!8!U21pdGg- YWJj", "1!8!U21pdGg", "1!4!YWJj 1!0!x",
+        "1!4!YWJj x", "1!0!", "1!0! 1!0!", "YWJj YQ==", "YWJj YWJj", " ", " 1!0!", "YW J", "\u0661!4!YWJj", "1!04!YWJj",
+        "YWJj  ",
+        *(_of_azurite(f"a{character}b") for character in "/\\#?\0\n\x7f\x85"),
+    ],
+)  # fmt: skip
+def test_text_without_the_form_of_a_paging_token_is_refused(token: str) -> None:
+    with pytest.raises(NotAToken, match="is not a continuation token"):
+        instance_query.read_token(token)
+
+
+@pytest.mark.parametrize("token", ["1!8!U21pdGg- 1!0!", "1!8!U21pdGg-", "YWJj ", _of_azurite("^G a"), "2!4!YWJj 1!0!"])
+def test_tokens_of_both_services_are_read(token: str) -> None:
+    partition, _, row = token.partition(" ")
+    assert instance_query.read_token(token) == (partition, row)

@@ -12,14 +12,16 @@ from durable_host import timestamp
 from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.taskhub.azure.instance_rows import selection
 from durable_host.durable.taskhub.azure.names import escape_key
+from durable_host.durable.taskhub.port import NotAToken
 from durable_host.storage.errors import odata_literal
 
 MAX_PAGE = 1000
 EARLIEST = timestamp.from_datetime(datetime(1601, 1, 1))
 """The earliest time that the table service accepts. No instance has an earlier one."""
 
-_KEY_OF_AZURE = re.compile(r"\d+!\d+!\S*")
-_ALLOWED_IN_KEYS = re.compile(r"[^\x00-\x1f\x7f-\x9f]*")
+_KEY_OF_AZURE = re.compile(r"[0-9]+!([0-9]+)!(\S*)")
+_PARTITION = re.compile(r"[^\x00-\x1f\x7f-\x9f/\\#?]+")
+"""A table key that is not empty."""
 
 
 def partition_filter(instance_id: str) -> str:
@@ -70,25 +72,34 @@ def write_token(continuation: tuple[str, str] | None) -> str | None:
 def read_token(token: str | None) -> tuple[str, str] | None:
     """Return where the next page begins. A token without a space names only the partition.
 
-    Raises ValueError for a token that no table service has returned. Azurite would not refuse it, but return any page.
+    Raises NotAToken for a text without the form of a token. Azurite would not refuse it, but return any page.
     """
     if not token:
         return None
     partition, _, row = token.partition(" ")
-    if not _is_key(partition) or (row and not _is_key(row)):
-        raise ValueError(f"'{token}' is not a continuation token of this task hub.")
+    if not _is_partition(partition) or not _is_empty_key(row):
+        raise NotAToken(token)
     return (partition, row)
 
 
-def _is_key(text: str) -> bool:
-    """Return whether the text may be a key as a table service writes it: `1!4!YWJj` in Azure, Base64 in Azurite."""
-    if _KEY_OF_AZURE.fullmatch(text):
-        return True
+def _is_partition(text: str) -> bool:
+    """Return whether the text may be a partition as a table service writes it: `1!4!YWJj` in Azure, Base64 in Azurite.
+
+    Azure's second number is the length of the rest, whose encoding is Azure's own.
+    """
+    if parts := _KEY_OF_AZURE.fullmatch(text):
+        return bool(parts[2]) and parts[1] == str(len(parts[2]))
     try:
         key = base64.b64decode(text, validate=True)
-        return base64.b64encode(key).decode() == text and _ALLOWED_IN_KEYS.fullmatch(key.decode()) is not None
+        return base64.b64encode(key).decode() == text and _PARTITION.fullmatch(key.decode()) is not None
     except (binascii.Error, ValueError):
         return False
+
+
+def _is_empty_key(text: str) -> bool:
+    """Return whether the text may be an empty row key, which all rows have: `1!0!` in Azure, nothing in Azurite."""
+    parts = _KEY_OF_AZURE.fullmatch(text)
+    return not text or (parts is not None and parts[1] == "0" and not parts[2])
 
 
 def _after(prefix: str) -> str | None:

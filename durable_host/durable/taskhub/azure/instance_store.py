@@ -25,6 +25,7 @@ from durable_host.durable.taskhub.azure.large_payloads import (
     property_blob_name,
 )
 from durable_host.durable.taskhub.azure.names import HubNames, escape_key
+from durable_host.durable.taskhub.port import NotAToken
 from durable_host.storage import EdmDateTime, Entity, InvalidRequest, NotFound, TableService
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -84,7 +85,7 @@ class InstanceStore:
         return state
 
     async def query(self, query: InstanceQuery) -> InstancePage:
-        """Return one page, skipping unreadable rows with a warning. Raises ValueError for a token of another hub."""
+        """Return one page, skipping unreadable rows with a warning. Raises NotAToken."""
         following = instance_query.read_token(query.continuation_token)
         try:
             page = await self._tables.query(
@@ -97,7 +98,7 @@ class InstanceStore:
         except InvalidRequest as refused:
             if query.continuation_token is None:
                 raise
-            raise ValueError(f"'{query.continuation_token}' is not a continuation token of this task hub.") from refused
+            raise NotAToken(query.continuation_token) from refused
         states: list[InstanceState] = []
         for row in page.entities:
             try:

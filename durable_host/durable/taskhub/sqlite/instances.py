@@ -13,7 +13,7 @@ import msgspec
 
 from durable_host.durable.model.instance import EndedQuery, InstancePage, InstanceQuery, InstanceState, InstanceUpdate
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
-from durable_host.durable.taskhub.port import CommitConflict
+from durable_host.durable.taskhub.port import CommitConflict, NotAToken
 from durable_host.durable.taskhub.sqlite.codec import storable
 from durable_host.durable.taskhub.sqlite.schema import END, ENDED_ORCHESTRATIONS
 
@@ -34,7 +34,7 @@ def read(
 
 
 def query(connection: Connection, wanted: InstanceQuery) -> InstancePage:
-    """Return one page, ordered by instance ID. Raises ValueError for an invalid continuation token."""
+    """Return one page, ordered by instance ID. Raises NotAToken."""
     conditions: list[str] = []
     values: list[Any] = []
 
@@ -196,4 +196,4 @@ def _last_of(token: str) -> str:
     try:
         return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
-        raise ValueError(f"'{token}' is not a continuation token of this task hub.") from error
+        raise NotAToken(token) from error
