@@ -148,3 +148,17 @@ def test_deeply_nested_json_is_text(serve: Serve) -> None:
         connection.sendall(head + body)
 
     assert request_host(serve(answer), "GET", "/") == (200, body.decode())
+
+
+def test_a_function_may_run_longer_than_the_request_and_the_answer_may_take(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running_host, "_TAKEN_WITHIN", 0.5)
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        threading.Event().wait(0.7)
+        monkeypatch.setattr(running_host, "_TAKEN_WITHIN", 60.0)  # for the answer, which has now begun
+        connection.sendall(HEAD + b"Content-Length: 1\r\n\r\n5")
+
+    assert request_host(serve(answer), "POST", "/", text="x") == (200, 5)
