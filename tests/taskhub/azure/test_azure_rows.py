@@ -276,9 +276,8 @@ def _of_azurite(key: str) -> str:
 @pytest.mark.parametrize(
     "token",
     [
-        "1!4!x", "1!8!YWJj", "1!8!U21pdGg- 1!4!YWJj", "1!8!U21pdGg- YWJj", "1!8!U21pdGg", "1!4!YWJj 1!0!x",
-        "1!4!YWJj x", "1!0!", "1!0! 1!0!", "YWJj YQ==", "YWJj YWJj", " ", " 1!0!", "YW J", "\u0661!4!YWJj", "1!04!YWJj",
-        "YWJj  ",
+        "zzz", "abc!def", "1!", "1!8!U21pdGg- YWJj", "1!4!YWJj x", "YWJj YQ==", "YWJj YWJj", " ", " 1!0!", "YW J",
+        "\u0661!4!YWJj", "1!4!YW Jj", "YWJj  ",
         *(_of_azurite(f"a{character}b") for character in "/\\#?\0\n\x7f\x85"),
     ],
 )  # fmt: skip
@@ -287,7 +286,9 @@ def test_text_without_the_form_of_a_paging_token_is_refused(token: str) -> None:
         instance_query.read_token(token)
 
 
-@pytest.mark.parametrize("token", ["1!8!U21pdGg- 1!0!", "1!8!U21pdGg-", "YWJj ", _of_azurite("^G a"), "2!4!YWJj 1!0!"])
+@pytest.mark.parametrize(
+    "token", ["1!8!U21pdGg- 1!0!", "1!8!U21pdGg-", "YWJj ", _of_azurite("^G a"), "2!YWJj 1!4!YWJj"]
+)
 def test_tokens_of_both_services_are_read(token: str) -> None:
     partition, _, row = token.partition(" ")
     assert instance_query.read_token(token) == (partition, row)

@@ -19,7 +19,8 @@ MAX_PAGE = 1000
 EARLIEST = timestamp.from_datetime(datetime(1601, 1, 1))
 """The earliest time that the table service accepts. No instance has an earlier one."""
 
-_KEY_OF_AZURE = re.compile(r"[0-9]+!([0-9]+)!(\S*)")
+_KEY_OF_AZURE = re.compile(r"[0-9]+!\S+")
+"""Such as `1!4!YWJj`. The rest is Azure's own encoding: Azure refuses what it has not written."""
 _PARTITION = re.compile(r"[^\x00-\x1f\x7f-\x9f/\\#?]+")
 """A table key that is not empty."""
 
@@ -83,12 +84,9 @@ def read_token(token: str | None) -> tuple[str, str] | None:
 
 
 def _is_partition(text: str) -> bool:
-    """Return whether the text may be a partition as a table service writes it: `1!4!YWJj` in Azure, Base64 in Azurite.
-
-    Azure's second number is the length of the rest, whose encoding is Azure's own.
-    """
-    if parts := _KEY_OF_AZURE.fullmatch(text):
-        return bool(parts[2]) and parts[1] == str(len(parts[2]))
+    """Return whether the text may be a partition as a table service writes it: that of Azure, or Base64 in Azurite."""
+    if _KEY_OF_AZURE.fullmatch(text):
+        return True
     try:
         key = base64.b64decode(text, validate=True)
         return base64.b64encode(key).decode() == text and _PARTITION.fullmatch(key.decode()) is not None
@@ -97,9 +95,8 @@ def _is_partition(text: str) -> bool:
 
 
 def _is_empty_key(text: str) -> bool:
-    """Return whether the text may be an empty row key, which all rows have: `1!0!` in Azure, nothing in Azurite."""
-    parts = _KEY_OF_AZURE.fullmatch(text)
-    return not text or (parts is not None and parts[1] == "0" and not parts[2])
+    """Return whether the text may be an empty row key, which all rows have: such as `1!0!` in Azure, "" in Azurite."""
+    return not text or _KEY_OF_AZURE.fullmatch(text) is not None
 
 
 def _after(prefix: str) -> str | None:
