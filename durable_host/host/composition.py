@@ -163,9 +163,13 @@ class Services:
         await _safely(server.accounts.close())
         await _safely(server.storage.stop())
 
-    def running_functions(self) -> list[str]:
-        """The names of the functions that run."""
-        return self._pool.running_functions()
+    def running_functions(self) -> Mapping[str, bool]:
+        """The functions that run. True: in a thread of a Python worker, which ends later than calls of other kinds."""
+        running = self._pool.running_functions()
+        if not running or self._pool.kind.runtime != "python":
+            return dict.fromkeys(running, False)
+        in_threads = {function.name for function in self._server.app.functions.all if not function.is_async}
+        return {name: name in in_threads for name in running}
 
     def kill(self) -> None:
         """Kill the worker processes and the processes that user code has started in them."""

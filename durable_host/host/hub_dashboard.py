@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from durable_host import ports
@@ -74,9 +74,9 @@ class HubDashboard:
         """End all streams and connections, and close the hub."""
         await self._opened.aclose()
 
-    def running_functions(self) -> list[str]:
+    def running_functions(self) -> Mapping[str, bool]:
         """None: there is no app."""
-        return []
+        return {}
 
     def kill(self) -> None:
         """Nothing outlives this process."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -106,9 +106,9 @@ class PlainWorkersHost:
         await self._accounts.close()
         await self._storage.stop()
 
-    def running_functions(self) -> list[str]:
+    def running_functions(self) -> Mapping[str, bool]:
         """None: there is no app."""
-        return []
+        return {}
 
     def kill(self) -> None:
         """Stop the Azurite that this host started."""

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from durable_host import ports
@@ -67,8 +67,8 @@ class HostServices(Protocol):
         """Stop everything. Never raises."""
         ...
 
-    def running_functions(self) -> list[str]:
-        """The names of the functions that run."""
+    def running_functions(self) -> Mapping[str, bool]:
+        """The functions that run, by name. True: in a thread, which `stop` waits for even after the grace."""
         ...
 
     def kill(self) -> None:
@@ -127,8 +127,9 @@ async def _run_services(
             for task in (starting, stopping, failing):
                 task.cancel()
             await asyncio.gather(starting, stopping, failing, return_exceptions=True)
-            async with _notice_of_wait(services):
-                stopped = await _within(LONGEST_STOP, services.stop(GRACE if was_up else 0.5))
+            grace = GRACE if was_up else 0.5
+            async with _notice_of_wait(services, grace):
+                stopped = await _within(LONGEST_STOP, services.stop(grace))
             if not stopped:
                 services.kill()
     finally:
@@ -183,15 +184,13 @@ def _import_services() -> "type[Services]":
 
 
 @contextlib.asynccontextmanager
-async def _notice_of_wait(services: HostServices) -> AsyncGenerator[None]:
-    """If the stop takes long, log once what it waits for."""
+async def _notice_of_wait(services: HostServices, grace: float) -> AsyncGenerator[None]:
+    """If the stop takes long, log once what it waits for, and for how long."""
 
     async def log_later() -> None:
         await asyncio.sleep(SILENT_STOP)
         running = services.running_functions()
-        what = f"running functions: {', '.join(running)}" if running else "the rest of the host"
-        level = logging.WARNING if running else logging.INFO
-        _log.log(level, "%s %.0f s for %s.", WAITING, LONGEST_STOP - SILENT_STOP, what)
+        _log.log(logging.WARNING if running else logging.INFO, "%s %s.", WAITING, waits_of_stop(running, grace))
 
     task = asyncio.create_task(log_later())
     try:
@@ -199,6 +198,18 @@ async def _notice_of_wait(services: HostServices) -> AsyncGenerator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def waits_of_stop(running: Mapping[str, bool], grace: float) -> str:
+    """What a silent stop waits for, and for how many seconds more. `running`: see `HostServices.running_functions`."""
+    in_threads = [name for name, is_in_thread in running.items() if is_in_thread]
+    others = [name for name, is_in_thread in running.items() if not is_in_thread and grace > SILENT_STOP]
+    waits = [
+        f"{limit - SILENT_STOP:.0f} s for running functions: {', '.join(names)}"
+        for limit, names in ((grace, others), (LONGEST_STOP, in_threads))
+        if names
+    ]
+    return "; up to ".join(waits) or f"{LONGEST_STOP - SILENT_STOP:.0f} s for the rest of the host"
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> bool:

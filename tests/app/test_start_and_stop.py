@@ -155,12 +155,14 @@ def test_a_second_signal_ends_everything_at_once(start_host: StartHost) -> None:
     until(lambda: ends_of(processes))
 
 
-def test_a_blocked_function_does_not_keep_the_host_from_ending_within_10_seconds(start_host: StartHost) -> None:
+def test_functions_that_do_not_end_do_not_keep_the_host_from_ending_within_10_seconds(start_host: StartHost) -> None:
     host = start_host({"function_app.py": SLOW})
     processes = workers_of(host)
-    threading.Thread(target=lambda: _ignore_errors(host, "/api/blocked"), daemon=True).start()
-    host.wait_for("blocked begins")
+    for path in ("blocked", "slow/600"):
+        threading.Thread(target=_ignore_errors, args=(host, f"/api/{path}"), daemon=True).start()
+        host.wait_for(f"{path.removesuffix('/600')} begins")
     host.send_signal()
+    host.wait_for("The host waits up to 4 s for running functions: slow; up to 8 s for running functions: blocked[.]")
     assert host.wait_exit(10.5) == 0
     until(lambda: ends_of(processes))
 

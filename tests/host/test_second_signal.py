@@ -39,7 +39,7 @@ class Services:
             await asyncio.Event().wait()
 
     def running_functions(self):
-        return []
+        return {}
 
     def kill(self):
         log.info("killed")

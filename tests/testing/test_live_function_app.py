@@ -429,5 +429,5 @@ def test_closing_says_which_functions_it_waits_for(tmp_path: Path, capfd: pytest
     with LiveFunctionApp(tmp_path, settings={"DURABLE_HOST_PATIENCE": "1"}) as app, pytest.raises(StillBusy):
         app.queue("work").send("one")
     assert (
-        "The live app is being closed. The host waits up to 8 s for running functions: hangs." in capfd.readouterr().err
+        "The live app is being closed. The host waits up to 4 s for running functions: hangs." in capfd.readouterr().err
     )
