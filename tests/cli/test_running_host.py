@@ -99,9 +99,13 @@ def test_a_program_that_answers_too_slowly_is_not_a_host(serve: Serve, what: str
 
 @pytest.mark.parametrize("what", [name for name in SLOW if name != "nothing"])
 def test_an_answer_that_has_begun_ends_too(serve: Serve, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running_host, "_TAKEN_WITHIN", 0.05)
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        monkeypatch.setattr(running_host, "_TAKEN_WITHIN", 0.05)  # the time to send the request was another
+        SLOW[what](connection)
+
     with pytest.raises(AnswerIncomplete) as failure:
-        request_host(serve(SLOW[what]), "GET", "/")
+        request_host(serve(answer), "GET", "/")
     assert failure.value.cause == "The answer took too long."
     assert "func start" not in str(failure.value.remedy)
 
@@ -129,8 +133,12 @@ def test_a_flood_ends(
 
 
 def test_an_answer_that_breaks_off_is_not_from_a_host_that_does_not_run(serve: Serve) -> None:
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(BODY + b'{"a": 1}')
+
     with pytest.raises(AnswerIncomplete, match="cannot be read to its end") as failure:
-        request_host(serve(lambda connection: connection.sendall(BODY + b'{"a": 1}')), "GET", "/")
+        request_host(serve(answer), "GET", "/")
     assert "The function may have run" in str(failure.value.remedy)
 
 
