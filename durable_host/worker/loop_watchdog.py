@@ -60,6 +60,8 @@ class LoopWatchdog:
             if turned.wait(BLOCKED_AFTER):
                 threading.Event().wait(BLOCKED_AFTER / 2)
                 continue
+            if not self._loop.is_running():
+                continue  # The worker ends, and waits for threads.
             self._channel.flush()
             if not debugging.is_attached():
                 try:

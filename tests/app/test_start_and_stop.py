@@ -165,6 +165,7 @@ def test_functions_that_do_not_end_do_not_keep_the_host_from_ending_within_10_se
     host.wait_for("The host waits up to 4 s for running functions: slow; up to 8 s for running functions: blocked[.]")
     assert host.wait_exit(10.5) == 0
     until(lambda: ends_of(processes))
+    assert "The event loop" not in host.output
 
 
 def _ignore_errors(host: HostProcess, path: str) -> None:
