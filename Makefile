@@ -19,9 +19,10 @@ PYTHON ?= $(shell for name in $(CANDIDATES); do \
 	&& { echo $$name; break; }; done)
 
 # Processes that run tests. Many tests wait, for a host most of the time; unit tests hardly wait. Each process runs its
-# share of the files, and then takes others until none is left (tests/shares.py).
+# share of the files, and then takes others until none is left (tests/shares.py). More than 33 would wait for Azurite,
+# which uses one core.
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-WORKERS ?= $(shell expr 4 \* $(CORES) + 1)
+WORKERS ?= $(shell test $(CORES) -lt 8 && expr 4 \* $(CORES) + 1 || echo 33)
 UNIT_WORKERS ?= $(shell expr $(CORES) + 1)
 
 VENV := .venv
