@@ -50,6 +50,18 @@ def pass_on(run: ScenarioRun, *, after_a_crash: bool = False) -> Passed:
     return Passed(run.failures, layout, [str(message) for message in left])
 
 
+def receive(run: ScenarioRun) -> Failures:
+    """Run the scenarios on the official worker, stop it, and run them to their ends on this host."""
+    run.serve(run.theirs)
+    run.begin(SCENARIOS)
+    run.last_moment()
+    run.theirs.stop()
+    run.run_until(Phase.OTHER)
+    run.serve(run.ours)
+    run.run_until(None)
+    return run.failures
+
+
 def take_over(run: ScenarioRun, first: Side, second: Side) -> Failures:
     """Begin at `first`. `second` joins, both work, `first` stops, and the scenarios end at `second`."""
     run.serve(first)

@@ -1,23 +1,15 @@
 """Instances that begin on the official worker and continue in a .NET app here after its clean stop."""
 
 import pytest
-from handing_over import NAMES, Failures
-from scenario_run import Phase, ScenarioRun
-from scenarios import SCENARIOS
+from handing_over import NAMES, Failures, receive
+from scenario_run import ScenarioRun
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
 def failures(dotnet_run: ScenarioRun) -> Failures:
-    dotnet_run.serve(dotnet_run.theirs)
-    dotnet_run.begin(SCENARIOS)
-    dotnet_run.last_moment()
-    dotnet_run.theirs.stop()
-    dotnet_run.run_until(Phase.OTHER)
-    dotnet_run.serve(dotnet_run.ours)
-    dotnet_run.run_until(None)
-    return dotnet_run.failures
+    return receive(dotnet_run)
 
 
 @pytest.mark.parametrize("scenario", NAMES)

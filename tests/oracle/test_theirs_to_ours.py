@@ -4,23 +4,15 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from handing_over import NAMES, Failures
-from scenario_run import Phase, ScenarioRun
-from scenarios import SCENARIOS
+from handing_over import NAMES, Failures, receive
+from scenario_run import ScenarioRun
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
 def failures(run: ScenarioRun) -> Failures:
-    run.serve(run.theirs)
-    run.begin(SCENARIOS)
-    run.last_moment()
-    run.theirs.stop()
-    run.run_until(Phase.OTHER)
-    run.serve(run.ours)
-    run.run_until(None)
-    return run.failures
+    return receive(run)
 
 
 @pytest.mark.parametrize("scenario", NAMES)
