@@ -1,7 +1,6 @@
 """The likely cause of errors with misleading SDK texts: the cause and the place, in addition to the SDK's text."""
 
 import asyncio
-import functools
 import gc
 import json
 import re
@@ -16,42 +15,11 @@ import pytest
 from durabletask import task
 from durabletask.client import AsyncTaskHubGrpcClient, TaskHubGrpcClient
 from durabletask.internal.helpers import new_failure_details
+from first_turn import MODES, turn
 
 from durable_host.worker.entity_functions import FailedOperations
 from durable_host.worker.likely_causes import likely_cause
-from durable_host.worker.orchestrations_v1 import OrchestrationSessions
 from durable_host.worker.suspect import short_place
-
-MODES = ["live", "one_shot"]
-MOMENT = "2026-01-01T00:00:00.000000Z"
-
-
-def turn(orchestrator: Callable[..., Any], mode: str, input: Any = None, *more: dict[str, Any]) -> dict[str, Any]:
-    """The answer to the first turn of a new instance; `input` is what the host passes on, `more` are further events."""
-    event: dict[str, Any] = {"EventId": -1, "IsPlayed": False, "Timestamp": MOMENT}
-    payload = {
-        "history": [
-            {**event, "EventType": 12},
-            {**event, "EventType": 0, "Name": orchestrator.__name__, "Version": "", "Input": None},
-            *({**event, **one} for one in more),
-        ],
-        "input": input,
-        "instanceId": "i",
-        "isReplaying": False,
-        "parentInstanceId": None,
-        "upperSchemaVersion": 1,
-        "upperSchemaVersionNew": 2,
-        "longRunningTimerIntervalDuration": "3.00:00:00",
-        "maximumShortTimerDuration": "6.00:00:00",
-        "defaultHttpAsyncRequestSleepTimeMillseconds": 30000,
-    }
-    handle = df.Orchestrator.create(orchestrator)
-    if mode == "one_shot":
-        made = handle
-        handle = functools.partial(made)
-        handle.__wrapped__ = made  # type: ignore[attr-defined]
-    request = {"key": "k", "until": 2 + len(more), "newFrom": 0, "payload": json.dumps(payload)}
-    return OrchestrationSessions().handle(request, handle)
 
 
 def told(orchestrator: Callable[..., Any], mode: str, input: Any = None, *more: dict[str, Any]) -> dict[str, Any]:

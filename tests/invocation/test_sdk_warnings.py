@@ -1,16 +1,13 @@
 """The SDK's warning about early events is left out; its other warnings are not."""
 
-import functools
-import json
 import warnings
 from importlib import import_module
 from typing import Any
 
-import azure.durable_functions as df
 import pytest
+from first_turn import MODES, turn
 
 from durable_host.worker.drivable import EXECUTOR_MODULE
-from durable_host.worker.orchestrations_v1 import OrchestrationSessions
 from durable_host.worker.sdk_warnings import leave_out_early_events
 
 
@@ -58,32 +55,12 @@ def collects_late(context: Any) -> Any:
     return (yield context.wait_for_external_event("approval"))
 
 
-@pytest.mark.parametrize("is_driven", [True, False])
-def test_an_early_event_of_the_first_run_is_no_duplicate(monkeypatch: pytest.MonkeyPatch, is_driven: bool) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_an_early_event_of_the_first_run_is_no_duplicate(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     monkeypatch.setattr(import_module(EXECUTOR_MODULE), "warnings", warnings)
-    made = df.Orchestrator.create(collects_late)
-    common = {"EventId": -1, "IsPlayed": False, "Timestamp": "2024-01-01T00:00:00Z"}
-    events = [
-        {"EventType": 12},
-        {"EventType": 0, "Name": "f", "Version": "", "Input": None},
-        {"EventType": 15, "Name": "approval", "Input": "1"},
-    ]
-    payload = {
-        "history": [{**common, **event} for event in events],
-        "input": None,
-        "instanceId": "i",
-        "isReplaying": False,
-        "parentInstanceId": None,
-        "upperSchemaVersion": 1,
-        "upperSchemaVersionNew": 2,
-        "longRunningTimerIntervalDuration": "3.00:00:00",
-        "maximumShortTimerDuration": "6.00:00:00",
-        "defaultHttpAsyncRequestSleepTimeMillseconds": 30000,
-    }
-    request = {"key": "k", "until": 3, "newFrom": 0, "payload": json.dumps(payload)}
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
-        answer = OrchestrationSessions().handle(request, made if is_driven else functools.partial(made))
+        answer = turn(collects_late, mode, None, {"EventType": 15, "Name": "approval", "Input": "1"})
     assert "work" in answer["state"]
     assert [str(one.message) for one in shown] == []
 
