@@ -105,12 +105,13 @@ class ShareScheduling:
     def remove_node(self, node: WorkerController) -> str | None:
         """The test that was running, if the process has crashed: it counts as failed and is not repeated."""
         share = self._nodes.pop(node)
-        if node in self._unstarted:
-            self._unstarted.remove(node)
+        if node not in self._sent:  # It was still collecting, or was to start.
+            if node in self._unstarted:
+                self._unstarted.remove(node)
             self._missing.add(share)
             return None
-        crashed, *left = self._sent.pop(node, None) or [None]
-        unfinished = [test for test in left if test is not None]
+        unfinished = self._sent.pop(node)
+        crashed = unfinished.pop(0) if unfinished else None
         self._pool.extendleft(reversed(_by_file(filter(self._is_pooled, unfinished))))
         self._left[share].extendleft(reversed(_by_file(filterfalse(self._is_pooled, unfinished))))
         if self._left[share]:

@@ -30,6 +30,18 @@ def test_dies():
 
 def test_passes(): pass
 """
+DIES_WHEN_IT_IS_COLLECTED = """
+import os
+from pathlib import Path
+
+has_died = Path(__file__).with_suffix(".died")
+if not has_died.exists():
+    has_died.touch()
+    os._exit(1)
+
+
+def test_passes(): pass
+"""
 REASON = "a process of pytest died outside of a test"
 
 
@@ -43,6 +55,14 @@ def test_a_run_whose_processes_die_before_their_tests_fails(project: Path) -> No
     run = run_in_parallel(project, "--max-worker-restart", "1")
     assert "maximum crashed workers reached: 1" in run.stdout
     assert "no tests ran" in run.stdout
+    assert REASON in run.stdout
+    assert run.returncode == pytest.ExitCode.INTERNAL_ERROR
+
+
+def test_a_run_in_which_a_process_dies_while_it_collects_runs_all_tests_and_fails(project: Path) -> None:
+    (project / "tests" / "test_dies.py").write_text(DIES_WHEN_IT_IS_COLLECTED)
+    run = run_in_parallel(project)
+    assert " 3 passed in " in run.stdout
     assert REASON in run.stdout
     assert run.returncode == pytest.ExitCode.INTERNAL_ERROR
 
