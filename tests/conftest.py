@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 AZURITE: pytest.StashKey[SharedAzurite] = pytest.StashKey()
 GUARD = ProcessGuard()
 NEW_OBJECTS = 20_000
-"""See `host/process_lifetime.py`."""
+"""See `NEW_OBJECTS` of `cli/program.py`."""
 FOLDERS_WITH_THREADS = ("sample", "testing")
 """Their tests start workers in threads that end before the session does."""
 
